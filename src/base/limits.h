@@ -1,0 +1,63 @@
+/* Every bound in Dobby, with its reason. What exceeds one gets an error that names it. */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+#include <assert.h>
+#include <stddef.h>
+
+/* ---- base ---- */
+/* One buffer never needs more than the largest content plus its JSON escapes; beyond that a length is a bug
+ * or an attack. */
+#define LIMIT_BUFFER_BYTES ((size_t)1 << 30)
+/* An arena lives for one job; a job that needs more than this is mis-sized. */
+#define LIMIT_ARENA_BYTES ((size_t)1 << 30)
+/* tokenizer.json of a 150k-token vocabulary is 7 MB; the largest known are under 40 MB. */
+#define LIMIT_JSON_BYTES ((size_t)64 << 20)
+
+/* ---- ingest ---- */
+/* A larger source file is generated or data: it is skipped and counted, not read. */
+#define LIMIT_FILE_BYTES ((size_t)4 << 20)
+/* Bytes of a path below its source's root; Linux' PATH_MAX. */
+#define LIMIT_PATH_BYTES 4096
+/* Directories nested deeper than this are link loops or attacks. */
+#define LIMIT_DIRECTORY_DEPTH 128
+
+/* ---- store ---- */
+/* A record's id: a SHA-256 in hex, or a table's key as text. */
+#define LIMIT_RECORD_ID_BYTES 256
+/* Records claimed or settled in one transaction: bounds memory, and how long others wait for the write lock.
+ */
+#define LIMIT_BATCH_RECORDS 1024
+/* A record's content; equals the file limit since a chunk is never larger than its file. */
+#define LIMIT_CONTENT_BYTES LIMIT_FILE_BYTES
+
+/* ---- model files ---- */
+/* Metadata keys and tensors in a model file: ten times what 100-layer models have. */
+#define LIMIT_MODEL_TENSORS 16384
+#define LIMIT_MODEL_METADATA 4096
+/* Vocabulary entries: the largest known have 262,144. */
+#define LIMIT_VOCABULARY_TOKENS (1u << 20)
+/* One token's bytes. */
+#define LIMIT_TOKEN_BYTES 1024
+/* Shards of a Hugging Face directory. */
+#define LIMIT_MODEL_SHARDS 256
+/* Sizes in a model's configuration; beyond them a product could overflow or a file is hostile. */
+#define LIMIT_MODEL_LAYERS 512
+#define LIMIT_MODEL_HEADS 512
+#define LIMIT_MODEL_WIDTH (1u << 18)
+#define LIMIT_CONTEXT_TOKENS (1u << 20)
+
+/* ---- inference ---- */
+/* Sequences in one engine; their bookkeeping is small, their KV is accounted apart. */
+#define LIMIT_SESSIONS 4096
+#define LIMIT_THREADS 256
+/* Tokens generated for one record. */
+#define LIMIT_GENERATED_TOKENS 4096
+
+/* ---- prompts ---- */
+#define LIMIT_PROMPT_TEMPLATE_BYTES ((size_t)64 << 10)
+
+static_assert(LIMIT_CONTENT_BYTES <= LIMIT_FILE_BYTES, "a chunk is never larger than its file");
+static_assert(LIMIT_FILE_BYTES * 8 < LIMIT_BUFFER_BYTES, "a content's JSON escape fits a buffer");
+
+#endif

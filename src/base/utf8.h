@@ -11,8 +11,8 @@ bool utf8_is_valid(const char *bytes, size_t length);
 /* Appends bytes with each maximal invalid part replaced by one U+FFFD. */
 DOBBY_NODISCARD dobby_code utf8_append_repaired(struct buffer *out, const char *bytes, size_t length,
                                                 struct dobby_error *err);
-/* Appends bytes for a terminal or a log line: C0 and C1 controls, DEL and invalid bytes as \xNN,
- * newline as \n, tab as \t, bidirectional overrides as \u{...}; the rest as it is. */
+/* Appends bytes for a terminal or a log line: C0 controls, DEL and invalid bytes as \xNN,
+ * newline as \n, tab as \t, C1 controls and bidirectional marks as \u{...}; the rest as it is. */
 DOBBY_NODISCARD dobby_code utf8_append_display(struct buffer *out, const char *bytes, size_t length,
                                                struct dobby_error *err);
 /* Decodes one code point at bytes (length > 0). Returns its bytes (1 to 4) and sets *code_point, or

@@ -56,6 +56,8 @@
 
 /* ---- prompts ---- */
 #define LIMIT_PROMPT_TEMPLATE_BYTES ((size_t)64 << 10)
+/* Each repeats a value that may be as large as a content; nobody needs more than a few. */
+#define LIMIT_PROMPT_PLACEHOLDERS 32
 
 static_assert(LIMIT_CONTENT_BYTES <= LIMIT_FILE_BYTES, "a chunk is never larger than its file");
 static_assert(LIMIT_FILE_BYTES * 8 < LIMIT_BUFFER_BYTES, "a content's JSON escape fits a buffer");

@@ -1,6 +1,6 @@
 /* Structured log on standard error: text on a terminal, one JSON object a line elsewhere.
  *
- * A line is written with one write(2) and never splits. Secrets are never passed here. Thread-safe. */
+ * A line is written at once, so that lines of several threads do not mix. Secrets are never passed here. Thread-safe. */
 #ifndef OBSERVE_LOG_H
 #define OBSERVE_LOG_H
 

@@ -22,7 +22,8 @@ static const char *const level_names[] = {
 void log_init(enum log_level level, enum log_format format)
 {
     settings.level = level == LOG_LEVEL_UNKNOWN ? LOG_INFO : level;
-    settings.json = format == LOG_FORMAT_JSON || (format == LOG_FORMAT_AUTO && !terminal_is(2));
+    settings.json =
+        format == LOG_FORMAT_JSON || (format == LOG_FORMAT_AUTO && !terminal_is_terminal(STREAM_ERROR));
 }
 
 enum log_level log_level_parse(const char *name)

@@ -10,7 +10,8 @@
 #include "infer/format/model_file.h"
 
 /* A weight matrix (rows = outputs, columns = inputs) in the order a kernel set reads it: panels of
- * panel_rows outputs, k innermost but one. The last panel is padded with zero rows. */
+ * panel_rows outputs, k innermost but one (packing.h has the layout). The last panel is padded with zero
+ * rows. Tensors of one type keep it; a stack of different types becomes F32. */
 struct packed_matrix {
     uint32_t rows, columns;
     uint32_t panel_rows, panel_count;
@@ -77,8 +78,8 @@ struct kernels {
 
 void packed_matrix_release(struct packed_matrix *matrix);
 
-/* The set of that name, or with NULL the best for this processor. Fails: CPU_UNSUPPORTED, listing what there
- * is. */
+/* The set of that name; with NULL the one that DOBBY_CPU names, and without that the best for this processor.
+ * Fails: CPU_UNSUPPORTED, listing what there is. */
 DOBBY_NODISCARD dobby_code kernels_choose(const char *name, const struct kernels **out,
                                           struct dobby_error *err);
 /* All sets that run on this processor, the reference first. Returns how many. */

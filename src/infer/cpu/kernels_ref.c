@@ -1,0 +1,194 @@
+/* The reference: scalar C that says what every other set must compute. */
+#include "infer/cpu/kernel_sets.h"
+#include "infer/cpu/packing.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PANEL_ROWS = 16 };
+
+static dobby_code pack(const struct tensor *tensors, size_t count, struct packed_matrix *out,
+                       struct dobby_error *err)
+{
+    return packing_pack(tensors, count, PANEL_ROWS, out, err);
+}
+
+static size_t scratch_bytes(const struct packed_matrix *weights)
+{
+    return (size_t)weights->columns * PANEL_ROWS * sizeof(float);
+}
+
+/* A panel as F32: (columns, PANEL_ROWS). */
+static void dequantize_panel(const struct packed_matrix *weights, uint32_t panel, float *output)
+{
+    const uint8_t *bytes = weights->panels + panel * weights->panel_bytes;
+    size_t values = (size_t)weights->columns * PANEL_ROWS;
+    const uint16_t *halves = (const uint16_t *)(const void *)bytes;
+    switch (weights->type) {
+    case TENSOR_F32:
+        memcpy(output, bytes, values * sizeof(float));
+        break;
+    case TENSOR_F16:
+        for (size_t i = 0; i < values; i++)
+            output[i] = packing_f16_to_f32(halves[i]);
+        break;
+    case TENSOR_BF16:
+        for (size_t i = 0; i < values; i++)
+            output[i] = packing_bf16_to_f32(halves[i]);
+        break;
+    case TENSOR_Q8_0:
+        for (uint32_t k = 0; k < weights->columns; k++) {
+            const uint8_t *block = bytes + k / Q8_0_BLOCK * packing_q8_block_bytes(PANEL_ROWS);
+            const uint16_t *scales = (const uint16_t *)(const void *)block;
+            const int8_t *quants = (const int8_t *)(block + PANEL_ROWS * sizeof(uint16_t)) +
+                                   (size_t)(k % Q8_0_BLOCK) * PANEL_ROWS;
+            for (size_t r = 0; r < PANEL_ROWS; r++)
+                output[(size_t)k * PANEL_ROWS + r] = packing_f16_to_f32(scales[r]) * (float)quants[r];
+        }
+        break;
+    case TENSOR_UNKNOWN:
+        break;
+    }
+}
+
+static void matmul(const struct matmul_job *job)
+{
+    const struct packed_matrix *weights = job->weights;
+    float *panel = job->scratch;
+    for (uint32_t p = job->panel_first; p < job->panel_end; p++) {
+        dequantize_panel(weights, p, panel);
+        uint32_t row_first = p * PANEL_ROWS;
+        uint32_t rows = weights->rows - row_first < PANEL_ROWS ? weights->rows - row_first : PANEL_ROWS;
+        for (uint32_t t = 0; t < job->tokens; t++) {
+            const float *input = job->input + t * job->input_stride;
+            float *output = job->output + t * job->output_stride + row_first;
+            float sums[PANEL_ROWS] = {0};
+            for (size_t k = 0; k < weights->columns; k++)
+                for (size_t r = 0; r < PANEL_ROWS; r++)
+                    sums[r] = fmaf(input[k], panel[k * PANEL_ROWS + r], sums[r]);
+            for (uint32_t r = 0; r < rows; r++) {
+                float value = job->bias != NULL ? sums[r] + job->bias[row_first + r] : sums[r];
+                output[r] = job->accumulate ? output[r] + value : value;
+            }
+        }
+    }
+}
+
+static size_t attention_scratch_bytes(uint32_t head_dim, uint32_t heads_per_kv_head)
+{
+    (void)heads_per_kv_head;
+    return (size_t)head_dim * sizeof(float);
+}
+
+/* One query row over positions 0 .. position; sums is scratch of head_dim floats. */
+static void attend_row(const struct attention_job *job, uint32_t kv_head, uint32_t position,
+                       const float *query, float *sums, float *output)
+{
+    const uint32_t dim = job->head_dim;
+    const float scale = 1.0f / sqrtf((float)dim);
+    float maximum = -INFINITY, total = 0.0f;
+    memset(sums, 0, dim * sizeof *sums);
+    uint32_t end = 0;
+    for (uint32_t first = 0; first <= position; first = end) {
+        uint32_t page = first / job->page_tokens, offset = first % job->page_tokens;
+        uint32_t left = job->page_tokens - offset;
+        end = first + (left < ATTENTION_BLOCK ? left : ATTENTION_BLOCK);
+        uint32_t count = (end <= position ? end : position + 1) - first;
+        size_t start = ((size_t)kv_head * job->page_tokens + offset) * dim;
+        const float *keys = job->keys[page] + start, *values = job->values[page] + start;
+        float weights[ATTENTION_BLOCK];
+        float block_maximum = maximum;
+        for (uint32_t j = 0; j < count; j++) {
+            float score = 0.0f;
+            for (uint32_t d = 0; d < dim; d++)
+                score = fmaf(query[d], keys[(size_t)j * dim + d], score);
+            weights[j] = score * scale;
+            block_maximum = fmaxf(block_maximum, weights[j]);
+        }
+        float correction = expf(maximum - block_maximum);
+        maximum = block_maximum;
+        total *= correction;
+        for (uint32_t d = 0; d < dim; d++)
+            sums[d] *= correction;
+        for (uint32_t j = 0; j < count; j++) {
+            float weight = expf(weights[j] - maximum);
+            total += weight;
+            for (uint32_t d = 0; d < dim; d++)
+                sums[d] = fmaf(weight, values[(size_t)j * dim + d], sums[d]);
+        }
+    }
+    for (uint32_t d = 0; d < dim; d++)
+        output[d] = sums[d] / total;
+}
+
+static void attention(const struct attention_job *job)
+{
+    uint32_t group = job->heads / job->kv_heads;
+    for (uint32_t t = job->token_first; t < job->token_end; t++) {
+        for (uint32_t h = job->kv_head_first * group; h < job->kv_head_end * group; h++) {
+            size_t column = (size_t)h * job->head_dim;
+            attend_row(job, h / group, job->position_first + t, job->query + t * job->query_stride + column,
+                       job->scratch, job->output + t * job->output_stride + column);
+        }
+    }
+}
+
+static void rms_norm(const float *input, const float *weight, float epsilon, uint32_t count, float *output)
+{
+    float squares = 0.0f;
+    for (uint32_t i = 0; i < count; i++)
+        squares = fmaf(input[i], input[i], squares);
+    float factor = 1.0f / sqrtf(squares / (float)count + epsilon);
+    for (uint32_t i = 0; i < count; i++)
+        output[i] = input[i] * factor * weight[i];
+}
+
+static void rope(float *rows, uint32_t heads, uint32_t head_dim, const float *cosine, const float *sine,
+                 bool interleaved)
+{
+    uint32_t half = head_dim / 2;
+    uint32_t step = interleaved ? 2 : 1, partner = interleaved ? 1 : half;
+    for (uint32_t h = 0; h < heads; h++) {
+        float *row = rows + (size_t)h * head_dim;
+        for (uint32_t i = 0; i < half; i++) {
+            float *first = row + (size_t)i * step, *second = first + partner;
+            float a = *first, b = *second;
+            *first = a * cosine[i] - b * sine[i];
+            *second = b * cosine[i] + a * sine[i];
+        }
+    }
+}
+
+static void silu_multiply(float *gate, const float *up, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        gate[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
+}
+
+static void argmax_logsumexp(const float *values, uint32_t count, uint32_t *index, float *logsumexp)
+{
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < count; i++)
+        if (values[i] > values[best])
+            best = i;
+    double sum = 0.0;
+    for (uint32_t i = 0; i < count; i++)
+        sum += (double)expf(values[i] - values[best]);
+    *index = best;
+    *logsumexp = values[best] + (float)log(sum);
+}
+
+const struct kernels kernels_ref = {
+    .name = "ref",
+    .panel_rows = PANEL_ROWS,
+    .pack = pack,
+    .scratch_bytes = scratch_bytes,
+    .matmul = matmul,
+    .attention_scratch_bytes = attention_scratch_bytes,
+    .attention = attention,
+    .rms_norm = rms_norm,
+    .rope = rope,
+    .silu_multiply = silu_multiply,
+    .dequantize_row = packing_dequantize_row,
+    .argmax_logsumexp = argmax_logsumexp,
+};

@@ -1,0 +1,31 @@
+/* How weights lie in memory for the kernels; one layout for all sets, with panel_rows as its parameter.
+ *
+ * A panel holds panel_rows outputs:
+ *   F32, F16, BF16   [columns][panel_rows] values
+ *   Q8_0             [columns / 32] blocks of: panel_rows F16 scales, then [32][panel_rows] int8
+ * Its size is rounded up to 64 bytes, so that every panel starts on a cache line. */
+#ifndef INFER_CPU_PACKING_H
+#define INFER_CPU_PACKING_H
+
+#include "infer/cpu/kernels.h"
+
+enum { Q8_0_BLOCK = 32, Q8_0_BLOCK_BYTES = 34 };
+
+/* As kernels.pack, for panels of panel_rows outputs. Fails: OUT_OF_MEMORY. */
+DOBBY_NODISCARD dobby_code packing_pack(const struct tensor *tensors, size_t count, uint32_t panel_rows,
+                                        struct packed_matrix *out, struct dobby_error *err);
+
+/* One panel's block of Q8_0 columns: scales and values together. */
+static inline size_t packing_q8_block_bytes(uint32_t panel_rows)
+{
+    return (size_t)panel_rows * (sizeof(uint16_t) + Q8_0_BLOCK);
+}
+
+/* Exact for every finite value, subnormal ones included. */
+float packing_f16_to_f32(uint16_t half);
+float packing_bf16_to_f32(uint16_t value);
+
+/* One row of a tensor as F32; every kernel set uses it, since a row is read once per token. */
+void packing_dequantize_row(const struct tensor *tensor, uint32_t row, float *output);
+
+#endif

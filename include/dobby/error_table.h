@@ -62,6 +62,8 @@
     X(STORE_NOT_FOUND, "STORE-0009", ERROR, FINAL, "no such record", "list the ids with: dobby list")        \
     X(STORE_AMBIGUOUS_ID, "STORE-0010", ERROR, FINAL, "more than one record has this id prefix",             \
       "give more characters of the id")                                                                      \
+    X(STORE_MISSING, "STORE-0011", ERROR, FINAL, "there is no such database yet",                            \
+      "run dobby ingest first, or name another database with --db")                                          \
     /* model files and tokenizers */                                                                         \
     X(MODEL_NOT_FOUND, "MODEL-0001", ERROR, FINAL, "no such model",                                          \
       "give --model a .gguf file or a Hugging Face directory that exists")                                   \
@@ -100,6 +102,8 @@
     X(CONFIG_INVALID, "APP-0002", ERROR, FINAL, "the configuration is not valid",                            \
       "correct the key at the place that the detail names; see: dobby config show")                          \
     X(OUTPUT_FAILED, "APP-0003", ERROR, FINAL, "the output could not be written",                            \
-      "check the disk and the permissions of the output file")
+      "check the disk and the permissions of the output file")                                               \
+    X(OUTPUT_CLOSED, "APP-0004", WARNING, FINAL, "the reader of the output has gone away",                   \
+      "nothing to do: the output was cut where its reader stopped")
 
 #endif

@@ -59,6 +59,12 @@
 /* Each repeats a value that may be as large as a content; nobody needs more than a few. */
 #define LIMIT_PROMPT_PLACEHOLDERS 32
 
+/* ---- application ---- */
+/* A configuration file has some twenty keys. */
+#define LIMIT_CONFIG_BYTES ((size_t)64 << 10)
+/* Dots, braces and brackets in one: they bound how deep its tables nest, and so the parser's stack. */
+#define LIMIT_CONFIG_NESTING 1024
+
 static_assert(LIMIT_CONTENT_BYTES <= LIMIT_FILE_BYTES, "a chunk is never larger than its file");
 static_assert(LIMIT_FILE_BYTES * 8 < LIMIT_BUFFER_BYTES, "a content's JSON escape fits a buffer");
 

@@ -30,6 +30,23 @@
 #define LIMIT_BATCH_RECORDS 1024
 /* A record's content; equals the file limit since a chunk is never larger than its file. */
 #define LIMIT_CONTENT_BYTES LIMIT_FILE_BYTES
+/* Content in one claimed batch; one that would exceed it is cut short, so that a batch of the largest
+ * records cannot take gigabytes. */
+#define LIMIT_BATCH_CONTENT_BYTES ((size_t)64 << 20)
+/* A stored path: a name that is not UTF-8 is shown with four characters a byte. */
+#define LIMIT_RECORD_PATH_BYTES ((size_t)4 * LIMIT_PATH_BYTES)
+/* Names of languages, models, precisions, templates, engines, error ids; sampling settings in text. */
+#define LIMIT_LABEL_BYTES 1024
+/* An owner of leases: PROCESS_IDENTITY_TEXT_BYTES and a suffix fit. */
+#define LIMIT_OWNER_BYTES 1024
+/* Why a record failed or was skipped: an error's detail with its causes fits. */
+#define LIMIT_REASON_BYTES 4096
+/* A summary's text: LIMIT_GENERATED_TOKENS of the longest usual tokens. */
+#define LIMIT_SUMMARY_BYTES ((size_t)1 << 20)
+/* Different reasons reported at once; reasons that name particulars could be as many as the records. */
+#define LIMIT_REASON_ROWS 1024
+/* Ids seen in one synchronisation, about 10 bytes each, are kept in memory: 25 million records. */
+#define LIMIT_STORE_SEEN_BYTES ((size_t)256 << 20)
 
 /* ---- model files ---- */
 /* Metadata keys and tensors in a model file: ten times what 100-layer models have. */
@@ -66,6 +83,7 @@
 #define LIMIT_CONFIG_NESTING 1024
 
 static_assert(LIMIT_CONTENT_BYTES <= LIMIT_FILE_BYTES, "a chunk is never larger than its file");
+static_assert(LIMIT_BATCH_CONTENT_BYTES >= LIMIT_CONTENT_BYTES, "any one record can be claimed");
 static_assert(LIMIT_FILE_BYTES * 8 < LIMIT_BUFFER_BYTES, "a content's JSON escape fits a buffer");
 
 #endif

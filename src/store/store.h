@@ -16,7 +16,9 @@
  * 3. A record whose attempt has moved on is not touched: store_settle reports it as stale.
  * 4. Times are the caller's (unix microseconds), so that tests own the clock.
  *
- * A store handle serves one thread at a time; open one handle per thread. */
+ * A store handle serves one thread at a time; open one handle per thread. A visitor must not use the
+ * handle that calls it. Every call checks its arguments and fails with INVALID_ARGUMENT or LIMIT_EXCEEDED
+ * before it does anything. Ids are unique over all sources of a store. */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
@@ -136,7 +138,8 @@ struct record_row {
     const char *id, *source, *path, *language;
     uint32_t first_line, last_line, position;
     enum record_state state;
-    uint32_t attempt;
+    uint32_t attempt;              /* number of its last lease; only grows, so that it guards results */
+    uint32_t tries;                /* leases that count against it: all but those settled as RELEASED */
     const char *error_id, *reason; /* NULL where none */
     uint8_t content_sha256[SHA256_BYTES];
     size_t content_length;
@@ -167,9 +170,11 @@ void store_close(struct store *store);
 DOBBY_NODISCARD dobby_code store_sync_begin(struct store *store, const char *source, int64_t now_unix_us,
                                             struct dobby_error *err);
 /* One transaction for all. A record that is there with equal content keeps its state and summary; its
- * position, lines, path and language follow the input. New content under an old id (a table's row)
- * makes it PENDING again. Adds to *counts. count at most LIMIT_BATCH_RECORDS.
- * Fails: STORE_BUSY, STORE_FULL, STORE_READ_ONLY, STORE_FAILED, LIMIT_EXCEEDED, OUT_OF_MEMORY. */
+ * position, lines, path and language follow the input. New content under an old id (a table's row), or
+ * a skip_reason that comes, goes or changes, drops its summary and makes it new again: PENDING or SKIPPED.
+ * A record that store_settle skipped stays so. What is unchanged is not written. Adds to *counts. count at
+ * most LIMIT_BATCH_RECORDS. Fails: INVALID_ARGUMENT (also when an id is another source's), STORE_BUSY,
+ * STORE_FULL, STORE_READ_ONLY, STORE_FAILED, LIMIT_EXCEEDED, OUT_OF_MEMORY. */
 DOBBY_NODISCARD dobby_code store_put(struct store *store, const struct record_input *records, size_t count,
                                      int64_t now_unix_us, struct put_counts *counts, struct dobby_error *err);
 /* Removes the source's records that were not put since store_sync_begin, with their summaries. Of
@@ -179,9 +184,9 @@ DOBBY_NODISCARD dobby_code store_sync_end(struct store *store, const char *path_
 
 /* ---- work ---- */
 
-/* Leases up to limit (at most LIMIT_BATCH_RECORDS) PENDING records, and such LEASED ones whose lease
- * has expired by now, to owner until lease_until_unix_us; attempt + 1 each. In the order in which they
- * were put. An empty batch means that there is nothing to claim now. */
+/* Leases up to limit (at most LIMIT_BATCH_RECORDS, and LIMIT_BATCH_CONTENT_BYTES of content) PENDING records,
+ * and such LEASED ones whose lease has expired by now, to owner until lease_until_unix_us; attempt + 1 each.
+ * In the order in which they were put. An empty batch means that there is nothing to claim now. */
 DOBBY_NODISCARD dobby_code store_claim(struct store *store, const char *owner, int64_t now_unix_us,
                                        int64_t lease_until_unix_us, size_t limit, struct record_batch *out,
                                        struct dobby_error *err);
@@ -191,7 +196,7 @@ DOBBY_NODISCARD dobby_code store_renew(struct store *store, const char *owner, i
 /* Settles up to LIMIT_BATCH_RECORDS leases in one transaction and sets each outcome's stale. */
 DOBBY_NODISCARD dobby_code store_settle(struct store *store, struct outcome *outcomes, size_t count,
                                         int64_t now_unix_us, struct dobby_error *err);
-/* The owners that hold leases. */
+/* The owners that hold leases, in byte order. */
 DOBBY_NODISCARD dobby_code store_owners(struct store *store, struct owner_list *out, struct dobby_error *err);
 /* Returns all of owner's leases to PENDING; *released counts them. */
 DOBBY_NODISCARD dobby_code store_release_owner(struct store *store, const char *owner, int64_t now_unix_us,
@@ -201,7 +206,7 @@ DOBBY_NODISCARD dobby_code store_release_owner(struct store *store, const char *
 
 DOBBY_NODISCARD dobby_code store_count(struct store *store, struct store_counts *out,
                                        struct dobby_error *err);
-/* Why records are failed, skipped or degraded. */
+/* Why records are failed, skipped or degraded: the LIMIT_REASON_ROWS most frequent reasons. */
 DOBBY_NODISCARD dobby_code store_reasons(struct store *store, struct reason_counts *out,
                                          struct dobby_error *err);
 /* Visits in the order of source, path, position. Streams: memory does not grow with the rows. */

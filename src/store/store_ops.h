@@ -1,5 +1,6 @@
 /* What a driver implements: one function for each of store.h, with the same contract. The wrappers in
- * store.c check arguments and limits, so a driver need not. */
+ * store.c check arguments and limits, zero outputs before and after a failure, and keep the flags below,
+ * so a driver need not. */
 #ifndef STORE_STORE_OPS_H
 #define STORE_STORE_OPS_H
 
@@ -31,7 +32,8 @@ struct store_ops {
 /* A driver's store begins with this. */
 struct store {
     const struct store_ops *ops;
-    bool in_sync; /* between sync_begin and sync_end; kept by the wrappers */
+    bool in_sync;  /* between sync_begin and sync_end; kept by the wrappers */
+    bool visiting; /* a visitor runs: the handle is taken; kept by the wrappers */
 };
 
 #endif

@@ -1,0 +1,110 @@
+#include "store/store_check.h"
+
+#include "base/limits.h"
+#include "base/utf8.h"
+
+#include <math.h>
+#include <string.h>
+
+dobby_code store_check_text(const char *text, const char *what, size_t bytes_min, size_t bytes_max,
+                            struct dobby_error *err)
+{
+    if (text == NULL)
+        return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "no %s", what);
+    size_t length = strlen(text);
+    if (length < bytes_min)
+        return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "an empty %s", what);
+    if (length > bytes_max)
+        return DOBBY_FAIL(err, DOBBY_LIMIT_EXCEEDED, "a %s of %zu bytes; the limit is %zu", what, length,
+                          bytes_max);
+    if (!utf8_is_valid(text, length))
+        return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "a %s that is not UTF-8", what);
+    return DOBBY_OK;
+}
+
+dobby_code store_check_count(size_t count, const char *what, struct dobby_error *err)
+{
+    if (count > LIMIT_BATCH_RECORDS)
+        return DOBBY_FAIL(err, DOBBY_LIMIT_EXCEEDED, "%zu %s; LIMIT_BATCH_RECORDS is %d", count, what,
+                          LIMIT_BATCH_RECORDS);
+    return DOBBY_OK;
+}
+
+dobby_code store_check_input(const struct record_input *input, struct dobby_error *err)
+{
+    dobby_code code = store_check_text(input->id, "record id", 1, LIMIT_RECORD_ID_BYTES, err);
+    if (code == DOBBY_OK)
+        code = store_check_text(input->path, "path", 0, LIMIT_RECORD_PATH_BYTES, err);
+    if (code == DOBBY_OK)
+        code = store_check_text(input->language, "language", 0, LIMIT_LABEL_BYTES, err);
+    if (code == DOBBY_OK && input->skip_reason != NULL)
+        code = store_check_text(input->skip_reason, "skip reason", 1, LIMIT_REASON_BYTES, err);
+    if (code == DOBBY_OK && input->content == NULL && input->content_length != 0)
+        code =
+            DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "no content at a length of %zu", input->content_length);
+    if (code == DOBBY_OK && input->content_length > LIMIT_CONTENT_BYTES)
+        code = DOBBY_FAIL(err, DOBBY_LIMIT_EXCEEDED, "content of %zu bytes; LIMIT_CONTENT_BYTES is %zu",
+                          input->content_length, LIMIT_CONTENT_BYTES);
+    return code;
+}
+
+static dobby_code check_summary(const struct summary *summary, struct dobby_error *err)
+{
+    const struct {
+        const char *what, *text;
+        size_t bytes_min, bytes_max;
+    } texts[] = {
+        {"summary id", summary->id, 1, UUID_TEXT_BYTES - 1},
+        {"summary", summary->text, 0, LIMIT_SUMMARY_BYTES},
+        {"model", summary->model, 0, LIMIT_LABEL_BYTES},
+        {"model fingerprint", summary->model_fingerprint, 0, LIMIT_LABEL_BYTES},
+        {"precision", summary->precision, 0, LIMIT_LABEL_BYTES},
+        {"sampling", summary->sampling, 0, LIMIT_LABEL_BYTES},
+        {"template id", summary->template_id, 0, LIMIT_LABEL_BYTES},
+        {"engine", summary->engine, 0, LIMIT_LABEL_BYTES},
+    };
+    if (memchr(summary->id, '\0', sizeof summary->id) == NULL)
+        return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "a summary id that does not end");
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        dobby_code code =
+            store_check_text(texts[i].text, texts[i].what, texts[i].bytes_min, texts[i].bytes_max, err);
+        if (code != DOBBY_OK)
+            return code;
+    }
+    if (!isfinite(summary->confidence) || summary->confidence < 0 || summary->confidence > 1)
+        return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "a confidence of %g is not within 0..1",
+                          summary->confidence);
+    return DOBBY_OK;
+}
+
+dobby_code store_check_outcome(const struct outcome *outcome, struct dobby_error *err)
+{
+    static const struct {
+        const char *name;
+        bool summary, error_id, reason;
+    } kinds[] = {
+        [OUTCOME_COMPLETED] = {"COMPLETED", .summary = true},
+        [OUTCOME_DEGRADED] = {"DEGRADED", .summary = true, .reason = true},
+        [OUTCOME_FAILED] = {"FAILED", .error_id = true, .reason = true},
+        [OUTCOME_SKIPPED] = {"SKIPPED", .reason = true},
+        [OUTCOME_RELEASED] = {"RELEASED"},
+    };
+    dobby_code code = store_check_text(outcome->record_id, "record id", 1, LIMIT_RECORD_ID_BYTES, err);
+    if (code != DOBBY_OK)
+        return code;
+    if (outcome->kind == OUTCOME_UNKNOWN || (unsigned)outcome->kind >= sizeof kinds / sizeof kinds[0])
+        return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "no outcome of kind %d", (int)outcome->kind);
+    if ((outcome->summary != NULL) != kinds[outcome->kind].summary ||
+        (outcome->error_id != NULL) != kinds[outcome->kind].error_id ||
+        (outcome->reason != NULL) != kinds[outcome->kind].reason)
+        return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT,
+                          "an outcome %s lacks a summary, error id or reason, or has one too many",
+                          kinds[outcome->kind].name);
+    if (outcome->summary != NULL)
+        code = check_summary(outcome->summary, err);
+    if (code == DOBBY_OK && outcome->error_id != NULL)
+        code = store_check_text(outcome->error_id, "error id", 1, LIMIT_LABEL_BYTES, err);
+    if (code == DOBBY_OK && outcome->reason != NULL)
+        code = store_check_text(outcome->reason, "reason", 1, LIMIT_REASON_BYTES, err);
+    return code;
+}

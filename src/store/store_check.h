@@ -1,0 +1,17 @@
+/* The argument checks of the wrappers: each fails with INVALID_ARGUMENT or LIMIT_EXCEEDED and names what
+ * was wrong. */
+#ifndef STORE_STORE_CHECK_H
+#define STORE_STORE_CHECK_H
+
+#include "store/store.h"
+
+/* text is not NULL, valid UTF-8 and bytes_min to bytes_max long. */
+DOBBY_NODISCARD dobby_code store_check_text(const char *text, const char *what, size_t bytes_min,
+                                            size_t bytes_max, struct dobby_error *err);
+/* count is at most LIMIT_BATCH_RECORDS. */
+DOBBY_NODISCARD dobby_code store_check_count(size_t count, const char *what, struct dobby_error *err);
+DOBBY_NODISCARD dobby_code store_check_input(const struct record_input *input, struct dobby_error *err);
+/* The kind is known and has the summary, error id and reason that it needs, and no others. */
+DOBBY_NODISCARD dobby_code store_check_outcome(const struct outcome *outcome, struct dobby_error *err);
+
+#endif

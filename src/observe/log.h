@@ -1,6 +1,7 @@
 /* Structured log on standard error: text on a terminal, one JSON object a line elsewhere.
  *
- * A line is written at once, so that lines of several threads do not mix. Secrets are never passed here. Thread-safe. */
+ * A line is written at once, so that lines of several threads do not mix. Secrets are never passed here.
+ * Thread-safe. */
 #ifndef OBSERVE_LOG_H
 #define OBSERVE_LOG_H
 
@@ -21,10 +22,11 @@ struct log_field {
 #define LOG_TEXT(key, value) ((struct log_field){(key), (value), 0})
 #define LOG_INTEGER(key, value) ((struct log_field){(key), NULL, (value)})
 
-/* log_write(LOG_INFO, "run.start", "run started", LOG_INTEGER("records", n)) */
+/* With one field or more: log_write(LOG_INFO, "run.start", "run started", LOG_INTEGER("records", n)) */
 #define log_write(level, event, message, ...)                                                                \
     log_write_fields((level), (event), (message), (const struct log_field[]){__VA_ARGS__},                   \
                      sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
+#define log_message(level, event, message) log_write_fields((level), (event), (message), NULL, 0)
 /* event: stable dotted name for machines; message: for people. */
 void log_write_fields(enum log_level level, const char *event, const char *message,
                       const struct log_field *fields, size_t count);

@@ -30,6 +30,7 @@ struct run_options {
     uint64_t run_seed;
     uint64_t records_max; /* 0: all */
     int64_t lease_ms;
+    int64_t busy_ms_max; /* how long a locked store is tried again before the run ends; 0: 30 s */
     /* Asked several times a second; must be quick and safe to call from the run's thread. NULL: continue. */
     enum run_request (*request)(void *context);
     /* Told several times a second and once at the end. NULL: nobody. */

@@ -1,0 +1,255 @@
+/* The engine of our own: a model, a thread pool and a scheduler behind struct engine_ops. */
+#include "infer/engine_native.h"
+
+#include "base/crypto.h"
+#include "base/limits.h"
+#include "base/utf8.h"
+#include "infer/model/kv_cache.h"
+#include "infer/model/scheduler.h"
+#include "os/memory.h"
+#include "os/thread.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SESSIONS_DEFAULT = 32, /* decoding more at once gains little: the weights' cost is spread by then */
+    SESSION_TOKENS_DEFAULT = 1024, /* what a sequence's share of the default KV cache holds */
+    MEMORY_PARTS = 4,              /* the default KV cache takes at most one of them */
+    NAME_BYTES = 32
+};
+
+struct native {
+    struct engine engine; /* first: the caller's handle */
+    struct model_file *file;
+    struct tokenizer *tokenizer;
+    struct thread_pool *pool;
+    struct model model;
+    struct scheduler *scheduler;
+    struct engine_info info;
+    char fingerprint[SHA256_HEX_BYTES];
+    char precision[NAME_BYTES];
+    char version[NAME_BYTES];
+};
+
+static void native_close(struct engine *engine)
+{
+    struct native *native = (struct native *)engine;
+    scheduler_close(native->scheduler);
+    model_release(&native->model);
+    thread_pool_close(native->pool);
+    tokenizer_free(native->tokenizer);
+    if (native->file != NULL)
+        model_file_close(native->file);
+    free(native);
+}
+
+static const struct engine_info *native_info(const struct engine *engine)
+{
+    return &((const struct native *)engine)->info;
+}
+
+static dobby_code append_token(struct token_list *list, int32_t id, struct dobby_error *err)
+{
+    if (list->count == list->capacity) {
+        const size_t capacity = list->capacity ? 2 * list->capacity : 64;
+        int32_t *ids = realloc(list->ids, capacity * sizeof *ids);
+        if (ids == NULL)
+            return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "%zu tokens", capacity);
+        list->ids = ids;
+        list->capacity = capacity;
+    }
+    list->ids[list->count++] = id;
+    return DOBBY_OK;
+}
+
+static dobby_code native_tokenize(struct engine *engine, const struct text_span *spans, size_t count,
+                                  struct token_list *out, struct dobby_error *err)
+{
+    const struct native *native = (const struct native *)engine;
+    const int32_t begin = native->model.config.begin_token;
+    dobby_code code = DOBBY_OK;
+    if (begin >= 0)
+        code = append_token(out, begin, err);
+    if (code == DOBBY_OK)
+        code = tokenizer_encode(native->tokenizer, spans, count, out, err);
+    return code;
+}
+
+static dobby_code native_submit(struct engine *engine, const struct engine_request *request,
+                                struct dobby_error *err)
+{
+    return scheduler_submit(((struct native *)engine)->scheduler, request, err);
+}
+
+/* Decodes a result's tokens. Done on the waiting thread, so that it does not hold up the batch. A failure
+ * becomes the result's own: one result must not be lost for another's. */
+static void add_text(const struct native *native, struct engine_result *result)
+{
+    struct buffer bytes = {0}, text = {0};
+    dobby_code code = tokenizer_decode(native->tokenizer, result->tokens, result->tokens_out, false, &bytes,
+                                       &result->error);
+    if (code == DOBBY_OK)
+        code = utf8_append_repaired(&text, bytes.bytes, bytes.length, &result->error);
+    if (code == DOBBY_OK) {
+        result->text = buffer_take(&text, &result->text_length);
+        if (result->text == NULL)
+            code = DOBBY_FAIL(&result->error, DOBBY_OUT_OF_MEMORY, "a result's text");
+    }
+    if (code != DOBBY_OK)
+        result->finish = FINISH_ERROR;
+    buffer_release(&bytes);
+    buffer_release(&text);
+}
+
+static dobby_code native_wait(struct engine *engine, struct engine_result *results, size_t capacity,
+                              int64_t timeout_ms, size_t *count, struct dobby_error *err)
+{
+    (void)err;
+    struct native *native = (struct native *)engine;
+    *count = scheduler_wait(native->scheduler, results, capacity, timeout_ms);
+    for (size_t i = 0; i < *count; i++)
+        add_text(native, &results[i]);
+    return DOBBY_OK;
+}
+
+static void native_cancel_all(struct engine *engine)
+{
+    scheduler_cancel_all(((struct native *)engine)->scheduler);
+}
+
+static void native_stats(struct engine *engine, struct engine_stats *out)
+{
+    scheduler_stats(((struct native *)engine)->scheduler, out);
+}
+
+static const struct engine_ops native_ops = {.close = native_close,
+                                             .info = native_info,
+                                             .tokenize = native_tokenize,
+                                             .submit = native_submit,
+                                             .wait = native_wait,
+                                             .cancel_all = native_cancel_all,
+                                             .stats = native_stats};
+
+/* What the options leave open, from the model's shape and the machine's memory. */
+static dobby_code settle(const struct engine_native_options *options, const struct model_config *config,
+                         struct scheduler_options *out, struct dobby_error *err)
+{
+    if (options->sessions > LIMIT_SESSIONS)
+        return DOBBY_FAIL(err, DOBBY_LIMIT_EXCEEDED, "%u sessions, the limit is %d", options->sessions,
+                          LIMIT_SESSIONS);
+    if (options->context_tokens > config->context_tokens)
+        return DOBBY_FAIL(err, DOBBY_LIMIT_EXCEEDED, "a context of %u tokens, the model has %u",
+                          options->context_tokens, config->context_tokens);
+    const struct kv_shape shape = {config->layers, config->kv_heads, config->head_dim};
+    const uint64_t page_bytes = kv_page_bytes(&shape);
+    const uint32_t context = options->context_tokens ? options->context_tokens : config->context_tokens;
+    const uint32_t share = context < SESSION_TOKENS_DEFAULT ? context : SESSION_TOKENS_DEFAULT;
+    const uint64_t session_bytes = kv_pages_of(share) * page_bytes;
+    const uint64_t context_bytes = kv_pages_of(context) * page_bytes;
+    const uint64_t memory = memory_total_bytes();
+
+    uint64_t kv_bytes = options->kv_bytes_max;
+    if (kv_bytes == 0) {
+        kv_bytes = (options->sessions ? options->sessions : SESSIONS_DEFAULT) * session_bytes;
+        if (kv_bytes < context_bytes)
+            kv_bytes = context_bytes;
+        if (memory > 0 && kv_bytes > memory / MEMORY_PARTS)
+            kv_bytes = memory / MEMORY_PARTS;
+        kv_bytes = kv_bytes / page_bytes * page_bytes;
+    }
+    uint64_t sessions = options->sessions;
+    if (sessions == 0) {
+        sessions = kv_bytes / session_bytes;
+        sessions = sessions > SESSIONS_DEFAULT ? SESSIONS_DEFAULT : sessions > 0 ? sessions : 1;
+    }
+    out->sessions = (uint32_t)sessions;
+    out->context_tokens = context;
+    out->kv_bytes_max = kv_bytes;
+    return DOBBY_OK;
+}
+
+static dobby_code fill_info(struct native *native, const struct engine_native_options *options,
+                            const struct scheduler_options *settled, struct dobby_error *err)
+{
+    const struct model_config *config = &native->model.config;
+    const char *type = tensor_type_name(model_file_weight_type(native->file));
+    for (size_t i = 0; type[i] != '\0' && i + 1 < sizeof native->precision; i++)
+        native->precision[i] = (char)tolower((unsigned char)type[i]);
+    if (options->precision != NULL && strcmp(options->precision, native->precision) != 0)
+        return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT,
+                          "precision %.32s: the model's weights are stored as %s", options->precision,
+                          native->precision);
+    (void)snprintf(native->version, sizeof native->version, "native-1/%s", native->model.kernels->name);
+    uint8_t digest[SHA256_BYTES];
+    const dobby_code code = model_file_fingerprint(native->file, digest, err);
+    if (code != DOBBY_OK)
+        return code;
+    sha256_hex(digest, native->fingerprint);
+    native->info =
+        (struct engine_info){.model = config->name,
+                             .fingerprint = native->fingerprint,
+                             .architecture = config->architecture == MODEL_QWEN2 ? "qwen2" : "llama",
+                             .precision = native->precision,
+                             .kernels = native->model.kernels->name,
+                             .version = native->version,
+                             .chatml = config->chat == CHAT_CHATML,
+                             .context_tokens = settled->context_tokens,
+                             .sessions = settled->sessions,
+                             .threads = thread_pool_threads(native->pool),
+                             .parameters = model_file_parameters(native->file),
+                             .weight_bytes = model_weight_bytes(&native->model),
+                             .kv_bytes_max = settled->kv_bytes_max};
+    return DOBBY_OK;
+}
+
+dobby_code engine_native_open(const struct engine_native_options *options, struct engine **out,
+                              struct dobby_error *err)
+{
+    *out = NULL;
+    const uint32_t threads = options->threads ? options->threads : thread_cpu_count();
+    if (threads > LIMIT_THREADS)
+        return DOBBY_FAIL(err, DOBBY_LIMIT_EXCEEDED, "%u threads, the limit is %d", threads, LIMIT_THREADS);
+    struct native *native = calloc(1, sizeof *native);
+    if (native == NULL)
+        return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the engine");
+    native->engine.ops = &native_ops;
+
+    const struct kernels *kernels;
+    struct scheduler_options settled = {.model = &native->model};
+    dobby_code code = kernels_choose(options->kernels, &kernels, err);
+    if (code != DOBBY_OK)
+        goto done;
+    code = model_file_open(options->model_path, &native->file, err);
+    if (code != DOBBY_OK)
+        goto done;
+    code = settle(options, model_file_config(native->file), &settled, err);
+    if (code != DOBBY_OK)
+        goto done;
+    code = model_file_tokenizer(native->file, &native->tokenizer, err);
+    if (code != DOBBY_OK)
+        goto done;
+    code = thread_pool_open(threads, &native->pool, err);
+    if (code != DOBBY_OK)
+        goto done;
+    settled.pool = native->pool;
+    code = model_load(native->file, kernels, settled.context_tokens, &native->model, err);
+    if (code != DOBBY_OK)
+        goto done;
+    code = fill_info(native, options, &settled, err);
+    if (code != DOBBY_OK)
+        goto done;
+    code = scheduler_open(&settled, &native->scheduler, err);
+    if (code != DOBBY_OK)
+        goto done;
+    model_file_drop_pages(native->file); /* the fingerprint read them all */
+    *out = &native->engine;
+    native = NULL;
+
+done:
+    if (native != NULL)
+        native_close(&native->engine);
+    return code;
+}

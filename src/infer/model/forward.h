@@ -1,0 +1,37 @@
+/* The forward pass over a ragged batch: runs of new tokens of several sequences, prompt chunks and single
+ * decoded tokens mixed, laid end to end as rows of one matrix.
+ *
+ * 1. Each row's values depend on its sequence alone (kernels.h: one fixed order of summing), never on the
+ *    other runs, on how a prompt was cut into runs, or on the threads.
+ * 2. All memory is allocated at open; a pass cannot fail.
+ * 3. One thread at a time; it is thread 0 of the pool's loops. */
+#ifndef INFER_MODEL_FORWARD_H
+#define INFER_MODEL_FORWARD_H
+
+#include "infer/model/kv_cache.h"
+#include "infer/model/model.h"
+#include "os/thread_pool.h"
+
+struct forward;
+
+enum { FORWARD_LOGIT_ROWS = 64 }; /* at once: the logits of a large vocabulary are a quarter megabyte a row */
+
+/* tokens_max and runs_max bound a pass. The model and the pool must outlive it. Fails: OUT_OF_MEMORY. */
+DOBBY_NODISCARD dobby_code forward_open(const struct model *model, struct thread_pool *pool,
+                                        uint32_t tokens_max, uint32_t runs_max, struct forward **out,
+                                        struct dobby_error *err);
+void forward_close(struct forward *forward); /* NULL is fine */
+
+struct forward_run {
+    struct kv_sequence *sequence; /* in one run of a pass at most; its length grows by token_count */
+    const int32_t *tokens;        /* below the vocabulary */
+    uint32_t token_count;         /* at least 1; the sequence has room for them */
+    uint32_t output_count;        /* the last so many of them are output rows: 0 to token_count */
+};
+/* Writes the keys and values of all tokens and keeps the output rows, in the runs' order. */
+void forward_pass(struct forward *forward, const struct forward_run *runs, size_t count);
+/* Logits (rows, vocabulary) of up to FORWARD_LOGIT_ROWS output rows of the last pass. Borrowed until the
+ * next call. */
+const float *forward_logits(struct forward *forward, uint32_t row_first, uint32_t rows);
+
+#endif

@@ -1,0 +1,52 @@
+/* The paged KV cache: keys and values of all sequences, from one pool with a hard byte limit.
+ *
+ * 1. A page holds KV_PAGE_TOKENS positions of one sequence for all layers, in F32: for each layer the keys
+ *    (kv_heads, KV_PAGE_TOKENS, head_dim), then the values.
+ * 2. A sequence takes all the pages it can ever need when it is opened, so it never runs out half-way.
+ * 3. Memory comes in slabs as it is first needed and is kept: an idle pool that never worked is empty.
+ * 4. bytes_used counts pages held by open sequences, exactly; it never passes the limit.
+ *
+ * One thread at a time. */
+#ifndef INFER_MODEL_KV_CACHE_H
+#define INFER_MODEL_KV_CACHE_H
+
+#include "base/error.h"
+
+enum { KV_PAGE_TOKENS = 32 };
+
+struct kv_pool;
+
+struct kv_shape {
+    uint32_t layers, kv_heads, head_dim;
+};
+
+uint64_t kv_page_bytes(const struct kv_shape *shape);
+uint32_t kv_pages_of(uint64_t tokens);
+
+/* Fails: INVALID_ARGUMENT (the limit holds no page), OUT_OF_MEMORY. */
+DOBBY_NODISCARD dobby_code kv_pool_open(const struct kv_shape *shape, uint64_t bytes_max,
+                                        struct kv_pool **out, struct dobby_error *err);
+/* All its sequences must be closed. NULL is fine. */
+void kv_pool_close(struct kv_pool *pool);
+uint64_t kv_pool_pages_max(const struct kv_pool *pool);
+uint64_t kv_pool_pages_free(const struct kv_pool *pool); /* what the limit still allows */
+uint64_t kv_pool_bytes_used(const struct kv_pool *pool);
+uint64_t kv_pool_bytes_peak(const struct kv_pool *pool);
+
+/* One sequence's timeline. */
+struct kv_sequence {
+    uint32_t length; /* positions written */
+    uint32_t page_count;
+    float **pages;        /* (page_count) */
+    const float **keys;   /* (layers, page_count): each page's keys of a layer, as the kernels take them */
+    const float **values; /* (layers, page_count) */
+};
+/* Room for `tokens` positions. Fails: KV_EXHAUSTED (with both numbers), OUT_OF_MEMORY. */
+DOBBY_NODISCARD dobby_code kv_sequence_open(struct kv_pool *pool, uint32_t tokens, struct kv_sequence *out,
+                                            struct dobby_error *err);
+void kv_sequence_close(struct kv_pool *pool, struct kv_sequence *sequence);
+/* Stores one position's keys and values of a layer, each (kv_heads, head_dim). */
+void kv_sequence_write(const struct kv_sequence *sequence, const struct kv_shape *shape, uint32_t layer,
+                       uint32_t position, const float *key, const float *value);
+
+#endif

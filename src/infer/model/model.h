@@ -1,0 +1,49 @@
+/* A decoder's weights, packed for one kernel set. This struct is the architecture (Qwen2 and Llama):
+ *
+ *   x = embedding[token]
+ *   for each layer:
+ *     n = rms_norm(x, attention_norm)
+ *     q, k, v = qkv n + qkv_bias;  q, k = rope(q), rope(k)
+ *     x += attention_output attention(q, cache of k and v)
+ *     n = rms_norm(x, ffn_norm)
+ *     x += down (silu(gate n) * up n)
+ *   logits = head rms_norm(x, output_norm)
+ *
+ * Immutable once loaded. Matrices are (outputs, inputs). */
+#ifndef INFER_MODEL_MODEL_H
+#define INFER_MODEL_MODEL_H
+
+#include "infer/cpu/kernels.h"
+
+struct model_layer {
+    float *attention_norm;                 /* (hidden) */
+    struct packed_matrix qkv;              /* ((heads + 2 * kv_heads) * head_dim, hidden): Q, K, V stacked */
+    float *qkv_bias;                       /* ((heads + 2 * kv_heads) * head_dim); NULL: the model has none */
+    struct packed_matrix attention_output; /* (hidden, heads * head_dim) */
+    float *ffn_norm;                       /* (hidden) */
+    struct packed_matrix gate_up;          /* (2 * feed_forward, hidden): gate, then up */
+    struct packed_matrix down;             /* (hidden, feed_forward) */
+};
+
+struct model {
+    const struct kernels *kernels;
+    struct model_config config;
+    struct tensor embedding; /* (vocabulary, hidden); rows are read from the mapped file */
+    struct model_layer *layers;
+    float *output_norm;        /* (hidden) */
+    struct packed_matrix head; /* (vocabulary, hidden) */
+    uint32_t positions;        /* a sequence's longest */
+    float *rope_cosine;        /* (positions, head_dim / 2) */
+    float *rope_sine;
+};
+
+/* Packs the file's weights; the file must stay open as long as the model. positions bounds the length of
+ * any sequence. Afterwards the file's pages are dropped.
+ * Fails: as model_file_weight, OUT_OF_MEMORY. */
+DOBBY_NODISCARD dobby_code model_load(const struct model_file *file, const struct kernels *kernels,
+                                      uint32_t positions, struct model *out, struct dobby_error *err);
+void model_release(struct model *model);
+/* Bytes of the packed matrices and the vectors. */
+uint64_t model_weight_bytes(const struct model *model);
+
+#endif

@@ -21,6 +21,8 @@
 #define LIMIT_PATH_BYTES 4096
 /* Directories nested deeper than this are link loops or attacks. */
 #define LIMIT_DIRECTORY_DEPTH 128
+/* A chunk holds at least this many tokens: one character can be a dozen (an invalid byte becomes three). */
+#define LIMIT_CHUNK_TOKENS_MIN 16u
 
 /* ---- store ---- */
 /* A record's id: a SHA-256 in hex, or a table's key as text. */

@@ -15,7 +15,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     WAIT_MS = 100, /* at most between two looks at requests, leases and progress */
@@ -161,18 +160,11 @@ static dobby_code loop(struct run *run, struct dobby_error *err)
     return code;
 }
 
-/* The owner is a process' identity and ";id=" with something unique behind it. */
+/* An owner is a process' identity with something unique behind it; one that is not is left alone. */
 static bool owner_is_dead(const char *owner)
 {
-    char text[PROCESS_IDENTITY_TEXT_BYTES];
     struct process_identity identity;
-    const char *suffix = strstr(owner, ";id=");
-    size_t length = suffix != NULL ? (size_t)(suffix - owner) : strlen(owner);
-    if (length >= sizeof(text))
-        return false;
-    memcpy(text, owner, length);
-    text[length] = '\0';
-    return process_identity_parse(text, &identity, NULL) == DOBBY_OK && process_is_dead(&identity);
+    return process_identity_parse(owner, &identity, NULL) == DOBBY_OK && process_is_dead(&identity);
 }
 
 static dobby_code take_back_dead(struct run *run, struct dobby_error *err)

@@ -34,6 +34,12 @@ static void trim(char *text, size_t length)
     text[length - start] = '\0';
 }
 
+/* A mean of probabilities may pass 1 by rounding. */
+static double within_0_and_1(double value)
+{
+    return value > 1 ? 1 : value > 0 ? value : 0;
+}
+
 static dobby_code add_summary(struct engine_result *result, const struct job *job,
                               const struct provenance *provenance, struct outbox *outbox,
                               struct dobby_error *err)
@@ -50,7 +56,7 @@ static dobby_code add_summary(struct engine_result *result, const struct job *jo
     trim(entry->text, result->text_length);
     entry->summary = (struct summary){
         .text = entry->text,
-        .confidence = result->confidence,
+        .confidence = within_0_and_1(result->confidence),
         .model = provenance->info->model,
         .model_fingerprint = provenance->info->fingerprint,
         .precision = provenance->info->precision,

@@ -1,0 +1,165 @@
+#include "unit/pipeline/fake_engine_helper.h"
+
+#include "os/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct fake_engine *fake(struct engine *engine)
+{
+    return (struct fake_engine *)(void *)engine;
+}
+
+static const struct engine_info *info_of(const struct engine *engine)
+{
+    return &((const struct fake_engine *)(const void *)engine)->info;
+}
+
+static dobby_code tokenize(struct engine *engine, const struct text_span *spans, size_t count,
+                           struct token_list *out, struct dobby_error *err)
+{
+    (void)engine;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < spans[i].length; k++) {
+            if (out->count == out->capacity) {
+                size_t capacity = out->capacity * 2 + 64;
+                int32_t *ids = realloc(out->ids, capacity * sizeof(*ids));
+                if (ids == NULL)
+                    return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "tokens");
+                out->ids = ids;
+                out->capacity = capacity;
+            }
+            out->ids[out->count++] = (unsigned char)spans[i].bytes[k];
+        }
+        if (spans[i].length >= sizeof(FAKE_HUGE) - 1 &&
+            memcmp(spans[i].bytes, FAKE_HUGE, sizeof(FAKE_HUGE) - 1) == 0)
+            return DOBBY_FAIL(err, DOBBY_LIMIT_EXCEEDED, "huge text");
+    }
+    return DOBBY_OK;
+}
+
+static dobby_code submit(struct engine *engine, const struct engine_request *request, struct dobby_error *err)
+{
+    struct fake_engine *self = fake(engine);
+    if (self->submits_before_failure > 0 && ++self->submits >= self->submits_before_failure)
+        return DOBBY_FAIL(err, self->failure, "told to");
+    if (self->count == self->queue_max)
+        return DOBBY_FAIL(err, DOBBY_QUEUE_FULL, "%zu queued", self->count);
+    if (request->token_count + request->tokens_max > self->info.context_tokens)
+        return DOBBY_FAIL(err, DOBBY_CONTEXT_EXCEEDED, "%zu tokens", request->token_count);
+    struct fake_request *slot = &self->queue[self->count];
+    *slot = (struct fake_request){
+        .tag = request->tag, .seed = request->sampling.seed, .token_count = (uint32_t)request->token_count};
+    for (size_t i = 0; i < request->token_count; i++)
+        slot->prompt[i] = (char)request->tokens[i];
+    if (strstr(slot->prompt, FAKE_LOST_KV) != NULL)
+        return DOBBY_FAIL(err, DOBBY_KV_EXHAUSTED, "told to");
+    if (strstr(slot->prompt, FAKE_LONG) != NULL)
+        return DOBBY_FAIL(err, DOBBY_CONTEXT_EXCEEDED, "told to");
+    self->submitted++;
+    if (++self->count > self->count_max)
+        self->count_max = self->count;
+    return DOBBY_OK;
+}
+
+static void answer(const struct fake_request *request, struct engine_result *out)
+{
+    enum { ROOM = FAKE_CONTEXT_TOKENS + 64 };
+    *out = (struct engine_result){.tag = request->tag,
+                                  .finish = FINISH_END_TOKEN,
+                                  .tokens_in = request->token_count,
+                                  .tokens_out = 7,
+                                  .confidence = 0.5,
+                                  .total_us = 1500};
+    if (request->canceled) {
+        out->finish = FINISH_CANCELED;
+        return;
+    }
+    if (strstr(request->prompt, FAKE_ERROR) != NULL) {
+        out->finish = FINISH_ERROR;
+        (void)DOBBY_FAIL(&out->error, DOBBY_NUMERIC_FAILURE, "a logit at step 3");
+        return;
+    }
+    out->text = calloc(1, ROOM);
+    if (out->text == NULL)
+        abort();
+    if (strstr(request->prompt, FAKE_LENGTH) != NULL)
+        out->finish = FINISH_LENGTH;
+    if (strstr(request->prompt, FAKE_BLANK) != NULL) {
+        snprintf(out->text, ROOM, " \n ");
+        out->text_length = 3;
+    } else if (strstr(request->prompt, FAKE_NUL) != NULL) {
+        memcpy(out->text, "a\0b", 3);
+        out->text_length = 3;
+    } else {
+        out->text_length =
+            (size_t)snprintf(out->text, ROOM, " \n%s %016" PRIx64 "\n\t", request->prompt, request->seed);
+    }
+}
+
+static dobby_code wait_for(struct engine *engine, struct engine_result *results, size_t capacity,
+                           int64_t timeout_ms, size_t *count, struct dobby_error *err)
+{
+    struct fake_engine *self = fake(engine);
+    (void)timeout_ms;
+    *count = 0;
+    self->waits++;
+    if (self->on_wait != NULL)
+        self->on_wait(self->context);
+    if (self->waits_before_failure > 0 && self->waits >= self->waits_before_failure)
+        return DOBBY_FAIL(err, self->failure, "told to");
+    if (self->cancels_by_itself && self->waits == 1)
+        engine_cancel_all(engine);
+    if (self->wait_ms > 0)
+        clock_sleep_ms(self->wait_ms);
+    size_t most = self->per_wait > 0 ? self->per_wait : self->count;
+    for (size_t i = 0; i < self->count && self->queue[i].canceled; i++)
+        most = self->count; /* what is cancelled ends at once */
+    while (*count < capacity && *count < most && self->count > 0) {
+        size_t chosen = self->newest_first ? self->count - 1 : 0;
+        answer(&self->queue[chosen], &results[(*count)++]);
+        self->count--;
+        memmove(&self->queue[chosen], &self->queue[chosen + 1],
+                (self->count - chosen) * sizeof(self->queue[0]));
+    }
+    return DOBBY_OK;
+}
+
+static void cancel_all(struct engine *engine)
+{
+    struct fake_engine *self = fake(engine);
+    self->cancels++;
+    for (size_t i = 0; i < self->count; i++)
+        self->queue[i].canceled = true;
+}
+
+static const struct engine_ops ops = {
+    .info = info_of, .tokenize = tokenize, .submit = submit, .wait = wait_for, .cancel_all = cancel_all};
+
+void fake_engine_init(struct fake_engine *engine, uint32_t sessions)
+{
+    *engine = (struct fake_engine){
+        .base.ops = &ops,
+        .info = {.model = "fake",
+                 .fingerprint = "f00d",
+                 .architecture = "none",
+                 .precision = "bytes",
+                 .kernels = "none",
+                 .version = "fake/1",
+                 .context_tokens = FAKE_CONTEXT_TOKENS,
+                 .sessions = sessions,
+                 .threads = 1},
+        .queue_max = FAKE_QUEUE_MAX,
+        .queue = calloc(FAKE_QUEUE_MAX, sizeof(struct fake_request)),
+    };
+    if (engine->queue == NULL)
+        abort();
+}
+
+void fake_engine_release(struct fake_engine *engine)
+{
+    free(engine->queue);
+    *engine = (struct fake_engine){.queue = NULL};
+}

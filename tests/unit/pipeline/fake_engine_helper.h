@@ -1,0 +1,47 @@
+/* An engine that answers from the prompt alone, and fails on demand: tokens are the prompt's bytes. */
+#ifndef TESTS_UNIT_PIPELINE_FAKE_ENGINE_HELPER_H
+#define TESTS_UNIT_PIPELINE_FAKE_ENGINE_HELPER_H
+
+#include "infer/engine.h"
+
+enum { FAKE_CONTEXT_TOKENS = 200, FAKE_QUEUE_MAX = 8192 };
+
+/* What a prompt that contains one of these words gets; any other is echoed with its seed. */
+#define FAKE_ERROR "#error"   /* FINISH_ERROR, NUMERIC_FAILURE */
+#define FAKE_LENGTH "#length" /* FINISH_LENGTH */
+#define FAKE_BLANK "#blank"   /* white space only */
+#define FAKE_NUL "#nul"       /* a NUL within */
+#define FAKE_LOST_KV "#kv"    /* engine_submit: KV_EXHAUSTED */
+#define FAKE_LONG "#long"     /* engine_submit: CONTEXT_EXCEEDED */
+#define FAKE_HUGE "#huge"     /* engine_tokenize: LIMIT_EXCEEDED */
+
+struct fake_request {
+    uint64_t tag;
+    uint64_t seed;
+    char prompt[FAKE_CONTEXT_TOKENS + 1];
+    uint32_t token_count;
+    bool canceled;
+};
+
+struct fake_engine {
+    struct engine base;
+    struct engine_info info;
+    size_t queue_max;                                      /* QUEUE_FULL beyond it */
+    size_t per_wait;                                       /* requests that one wait finishes; 0: all */
+    bool newest_first;                                     /* order in which they finish */
+    int64_t wait_ms;                                       /* sleep of each wait */
+    uint32_t waits_before_failure, submits_before_failure; /* 0: never fails */
+    dobby_code failure;
+    bool cancels_by_itself;         /* at the first wait */
+    void (*on_wait)(void *context); /* NULL: nothing */
+    void *context;
+
+    struct fake_request *queue;
+    size_t count, count_max;
+    uint32_t waits, submits, submitted, cancels;
+};
+
+void fake_engine_init(struct fake_engine *engine, uint32_t sessions);
+void fake_engine_release(struct fake_engine *engine);
+
+#endif

@@ -1,0 +1,32 @@
+/* A store that passes everything on to another one, and fails on demand before it does. */
+#ifndef TESTS_UNIT_PIPELINE_FAULTY_STORE_HELPER_H
+#define TESTS_UNIT_PIPELINE_FAULTY_STORE_HELPER_H
+
+#include "store/store_ops.h"
+
+enum faulty_call {
+    FAULTY_CLAIM,
+    FAULTY_RENEW,
+    FAULTY_SETTLE,
+    FAULTY_OWNERS,
+    FAULTY_RELEASE,
+    FAULTY_COUNT,
+    FAULTY_CALLS
+};
+
+struct faulty_store {
+    struct store base;
+    struct store *inner;
+    struct {
+        uint32_t calls;
+        uint32_t pass; /* calls that pass before failures begin */
+        uint32_t fail; /* then so many fail */
+        dobby_code code;
+    } of[FAULTY_CALLS];
+    size_t claimed_max; /* the largest limit that was claimed with */
+};
+
+/* Does not own inner. */
+void faulty_store_init(struct faulty_store *store, struct store *inner);
+
+#endif

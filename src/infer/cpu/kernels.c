@@ -1,6 +1,7 @@
 #include "infer/cpu/kernel_sets.h"
 
 #include "base/error.h"
+#include "os/cpu.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,13 @@ size_t kernels_available(const struct kernels *sets[], size_t capacity)
     size_t count = 0;
     if (count < capacity)
         sets[count++] = &kernels_ref;
+#if defined(__x86_64__)
+    const struct cpu_features *cpu = cpu_features();
+    if (cpu->avx2 && count < capacity)
+        sets[count++] = &kernels_avx2;
+    if (cpu->avx512 && cpu->avx2 && count < capacity)
+        sets[count++] = &kernels_avx512;
+#endif
     return count;
 }
 

@@ -1,0 +1,27 @@
+/* From the configuration to a model, an engine and a prompt template. */
+#ifndef APP_MODELS_H
+#define APP_MODELS_H
+
+#include "app/config.h"
+#include "infer/engine_native.h"
+#include "pipeline/prompt.h"
+
+/* Appends the path of the configured model, or of the embedded one, which lies beside the program: below
+ * ../models in a build tree, below ../share/dobby/models where it is installed. Fails: MODEL_NOT_FOUND. */
+DOBBY_NODISCARD dobby_code models_path(const struct config *config, struct buffer *out,
+                                       struct dobby_error *err);
+/* As models_path, looking from the given directory instead of the program's. */
+DOBBY_NODISCARD dobby_code models_path_from(const struct config *config, const char *directory,
+                                            struct buffer *out, struct dobby_error *err);
+
+/* Opens the native engine. sessions 0: as configured. Fails: MODEL_NOT_FOUND, and as engine_native_open. */
+DOBBY_NODISCARD dobby_code models_open_engine(const struct config *config, uint32_t sessions,
+                                              struct engine **out, struct dobby_error *err);
+/* The configured prompt file, or the built-in template that suits the engine's model.
+ * Fails: PROMPT_INVALID (a file that cannot be read is its cause). */
+DOBBY_NODISCARD dobby_code models_open_prompt(const struct config *config, const struct engine *engine,
+                                              struct prompt_template **out, struct dobby_error *err);
+/* The configured sampling. */
+struct sampling models_sampling(const struct config *config);
+
+#endif

@@ -1,0 +1,48 @@
+#include "app/stores.h"
+
+#include "os/file.h"
+
+#include <string.h>
+
+static const char sqlite_scheme[] = "sqlite:";
+
+dobby_code stores_sqlite_path(const char *url, const char **path, struct dobby_error *err)
+{
+    *path = NULL;
+    const size_t scheme_length = sizeof sqlite_scheme - 1;
+    if (strncmp(url, sqlite_scheme, scheme_length) == 0) {
+        const char *rest = url + scheme_length;
+        if (rest[0] == '\0')
+            return DOBBY_FAIL(err, DOBBY_STORE_URL_INVALID, "'%s' names no file", url);
+        /* Elsewhere sqlite:///a may be relative or absolute; here nobody has to guess. */
+        if (strncmp(rest, "//", 2) == 0)
+            return DOBBY_FAIL(
+                err, DOBBY_STORE_URL_INVALID,
+                "'%s': after sqlite: comes a path, as in sqlite:dobby.db or sqlite:/data/dobby.db", url);
+        *path = rest;
+        return DOBBY_OK;
+    }
+    const char *colon = strchr(url, ':'), *slash = strchr(url, '/');
+    if (colon != NULL && (slash == NULL || colon < slash))
+        return DOBBY_FAIL(err, DOBBY_STORE_URL_INVALID, "there is no driver for '%s'", url);
+    return DOBBY_FAIL(err, DOBBY_STORE_URL_INVALID, "'%s' has no scheme: write sqlite:%s", url,
+                      url[0] != '\0' ? url : "PATH");
+}
+
+dobby_code stores_open(const struct config *config, enum sqlite_access access, struct store **out,
+                       struct dobby_error *err)
+{
+    const char *url = config_text(config, CONFIG_DB_URL), *path;
+    *out = NULL;
+    const dobby_code code = stores_sqlite_path(url, &path, err);
+    if (code != DOBBY_OK)
+        return code;
+    if (access != SQLITE_ACCESS_CREATE && !file_exists(path))
+        return DOBBY_FAIL(err, DOBBY_STORE_MISSING, "%s", url);
+    const struct store_sqlite_options options = {
+        .path = path,
+        .access = access,
+        .busy_timeout_ms = (int)config_integer(config, CONFIG_STORE_BUSY_TIMEOUT_MS),
+    };
+    return store_sqlite_open(&options, out, err);
+}

@@ -26,6 +26,7 @@ struct item {
     size_t first, end;
     uint64_t tokens;
     bool definition; /* has a block, and more than a trifle in it */
+    bool blank;      /* nothing but white space */
 };
 
 struct layout {
@@ -137,15 +138,14 @@ static bool is_container(const struct layout *layout, const struct item *item)
 /* The item that begins at line first of a range that ends at end. */
 static struct item next_item(const struct layout *layout, size_t first, size_t end, uint32_t level)
 {
-    struct item item = {.first = first, .end = first};
-    bool only_blank = true;
+    struct item item = {.first = first, .end = first, .blank = true};
     do {
         item.tokens += layout->lines[item.end].tokens;
-        only_blank = only_blank && (layout->lines[item.end].flags & LINE_BLANK) != 0;
+        item.blank = item.blank && (layout->lines[item.end].flags & LINE_BLANK) != 0;
         item.end++;
         /* Blank lines at the top belong to what follows them. */
     } while (item.end < end &&
-             (!item_starts(layout, item.end, level) || (only_blank && item.tokens < layout->tokens_max)));
+             (!item_starts(layout, item.end, level) || (item.blank && item.tokens < layout->tokens_max)));
     item.definition = level < LEVEL_BLANK_LINES && is_definition(layout, &item);
     return item;
 }
@@ -178,10 +178,12 @@ static bool merges(const struct layout *layout, const struct item *a, const stru
     uint64_t both = a->tokens + b->tokens;
     if (both > layout->tokens_max)
         return false;
+    if (a->blank || b->blank || (b_is_last && b->tokens <= layout->trivial))
+        return true;
     /* Parts of one thing: as few and as even as they can be. */
     if (even > 0)
         return a->tokens + b->tokens / 2 <= even;
-    if (a->tokens <= layout->trivial || (b_is_last && b->tokens <= layout->trivial))
+    if (a->tokens <= layout->trivial)
         return true;
     return !a->definition && !b->definition && both <= layout->merge_max;
 }
@@ -201,6 +203,7 @@ static dobby_code split_range(const struct layout *layout, const struct item *ra
             pending.end = item.end;
             pending.tokens += item.tokens;
             pending.definition = pending.definition || item.definition;
+            pending.blank = pending.blank && item.blank;
             continue;
         }
         if (is_pending)

@@ -32,10 +32,7 @@ static bool has_leases(const struct run *run)
 
 dobby_code run_store_code(struct run *run, dobby_code code)
 {
-    if (code == DOBBY_STORE_BUSY && store_gate_busy(&run->gate, clock_monotonic_ns()))
-        return DOBBY_OK;
-    run->store_failed = run->store_failed || code != DOBBY_OK;
-    return code;
+    return code == DOBBY_STORE_BUSY && store_gate_busy(&run->gate, clock_monotonic_ns()) ? DOBBY_OK : code;
 }
 
 static void tell(struct run *run, bool finished)
@@ -283,7 +280,7 @@ static void clean_up(struct run *run)
     run->claims_over = true;
     empty_engine(run);
     run_release_batch(run);
-    while (run->outbox.count > 0 && code == DOBBY_OK && !run->store_failed) {
+    while (run->outbox.count > 0 && code == DOBBY_OK) {
         code = outbox_settle(&run->outbox, run->store, run->progress, NULL);
         if (code == DOBBY_STORE_BUSY && store_gate_wait(&run->gate))
             code = DOBBY_OK;

@@ -34,7 +34,7 @@ struct run {
     uint64_t claimed;
     bool claims_over; /* nothing more will be claimed */
     enum run_request request;
-    bool engine_failed, store_failed;
+    bool engine_failed;
     int64_t started_ns, renewed_ns, told_ns;
 };
 

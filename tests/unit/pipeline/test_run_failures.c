@@ -40,15 +40,16 @@ static void ends_when_the_store_fails(void **state)
         enum faulty_call call;
         dobby_code code;
         uint32_t pass, fail;
-        uint64_t completed, leased;
+        bool saves_some;
     } rows[] = {
-        {"owners", FAULTY_OWNERS, DOBBY_STORE_CORRUPT, 0, 1, 0, 0},
-        {"count", FAULTY_COUNT, DOBBY_STORE_FAILED, 0, 1, 0, 0},
-        {"first claim", FAULTY_CLAIM, DOBBY_STORE_READ_ONLY, 0, 1, 0, 0},
-        {"later claim", FAULTY_CLAIM, DOBBY_STORE_FAILED, 9, 1, 64, 0},
-        {"first settle", FAULTY_SETTLE, DOBBY_STORE_FULL, 0, 1, 0, 0},
-        {"later settle", FAULTY_SETTLE, DOBBY_STORE_FULL, 1, 1, 64, 0},
-        {"busy for good", FAULTY_SETTLE, DOBBY_STORE_BUSY, 0, UINT32_MAX, 0, 0},
+        {"owners", FAULTY_OWNERS, DOBBY_STORE_CORRUPT, 0, 1, false},
+        {"count", FAULTY_COUNT, DOBBY_STORE_FAILED, 0, 1, false},
+        {"first claim", FAULTY_CLAIM, DOBBY_STORE_READ_ONLY, 0, 1, false},
+        {"later claim", FAULTY_CLAIM, DOBBY_STORE_FAILED, 9, 1, true},
+        {"first settle", FAULTY_SETTLE, DOBBY_STORE_FULL, 0, UINT32_MAX, false},
+        {"first settle, only once", FAULTY_SETTLE, DOBBY_STORE_FULL, 0, 1, true},
+        {"later settle", FAULTY_SETTLE, DOBBY_STORE_FULL, 1, UINT32_MAX, true},
+        {"busy for good", FAULTY_SETTLE, DOBBY_STORE_BUSY, 0, UINT32_MAX, false},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct fixture fixture;
@@ -62,12 +63,9 @@ static void ends_when_the_store_fails(void **state)
         fixture.store.of[rows[i].call].code = rows[i].code;
         assert_code(fixture_run(&fixture), rows[i].code);
         assert_int_equal(fixture.progress.completed, fixture_count(&fixture, RECORD_COMPLETED));
-        assert_int_equal(fixture_count(&fixture, RECORD_LEASED), rows[i].leased);
+        assert_int_equal(fixture_count(&fixture, RECORD_LEASED), 0);
         assert_int_equal(fixture.engine.count, 0); /* nothing is left in it for the next run */
-        if (rows[i].completed == 0)
-            assert_int_equal(fixture.progress.completed, 0);
-        else
-            assert_true(fixture.progress.completed >= rows[i].completed);
+        assert_int_equal(fixture.progress.completed > 0, rows[i].saves_some);
 
         fixture.store.of[rows[i].call].fail = 0;
         assert_ok(fixture_run(&fixture), &fixture.err);
@@ -88,7 +86,7 @@ static void a_store_that_is_gone_ends_the_run(void **state)
         fixture.store.of[i].fail = UINT32_MAX;
         fixture.store.of[i].code = DOBBY_STORE_FAILED;
     }
-    fixture.store.of[FAULTY_RELEASE].pass = 0;
+    fixture.store.of[FAULTY_SETTLE].pass = fixture.store.of[FAULTY_RELEASE].pass = 0;
     assert_code(fixture_run(&fixture), DOBBY_STORE_FAILED);
     assert_true(fixture_count(&fixture, RECORD_LEASED) > 0);
     assert_int_equal(fixture.store.of[FAULTY_RELEASE].calls, 1);

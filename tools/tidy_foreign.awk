@@ -23,7 +23,6 @@ BEGIN {
     home["^cpuid\\.h$"] = "^src/os/"
 
     # POSIX outside src/os, each for a reason.
-    posix["getopt.h"] = "^src/app/" # GNU-style command lines: parsing only, no system
     posix["strings.h"] = "^src/"    # strcasecmp: no state, no system
     posix_os = "^src/os/"
     posix_tests = "^(tests|fuzz|bench)/"  # tests make files, processes and threads of their own

@@ -80,29 +80,34 @@ dobby_code run_tick(struct run *run, struct dobby_error *err)
     return DOBBY_OK;
 }
 
+/* One answer. Whatever it is, its job is over after: a result that cannot be kept returns its lease. */
+static dobby_code take_result(struct run *run, struct engine_result *result, struct dobby_error *err)
+{
+    struct job *job = job_find(&run->jobs, result->tag);
+    if (job == NULL) {
+        run->engine_failed = true;
+        return DOBBY_FAIL(err, DOBBY_INTERNAL, "the engine answered a request that was not made");
+    }
+    dobby_code code = result_to_outbox(result, job, &run->provenance, &run->outbox, err);
+    if (code != DOBBY_OK)
+        outbox_add(&run->outbox, job->id, job->attempt, OUTCOME_RELEASED);
+    job_remove(&run->jobs, job);
+    if (result->finish == FINISH_CANCELED)
+        obey(run, RUN_DRAIN); /* somebody cancelled: claiming on would only be cancelled on */
+    return code;
+}
+
 /* Moves what the engine has finished to the outbox, after waiting for it up to timeout_ms. */
 static dobby_code poll_results(struct run *run, int64_t timeout_ms, struct dobby_error *err)
 {
     size_t count = 0;
     dobby_code code = engine_wait(run->engine, run->results, RESULTS_AT_ONCE, timeout_ms, &count, err);
-    if (code != DOBBY_OK) {
-        run->engine_failed = true;
-        return code;
-    }
+    run->engine_failed = code != DOBBY_OK;
     for (size_t i = 0; i < count; i++) {
-        struct engine_result *result = &run->results[i];
-        struct job *job = job_find(&run->jobs, result->tag);
-        if (code == DOBBY_OK && job == NULL)
-            code = DOBBY_FAIL(err, DOBBY_INTERNAL, "the engine answered a request that was not made");
-        if (code == DOBBY_OK)
-            code = result_to_outbox(result, job, &run->provenance, &run->outbox, err);
-        if (code == DOBBY_OK) {
-            job_remove(&run->jobs, job);
-            /* Claiming on would only be cancelled on. */
-            if (result->finish == FINISH_CANCELED)
-                obey(run, RUN_DRAIN);
-        }
-        engine_result_release(result);
+        /* The first failure is the run's; the other results are still taken. */
+        dobby_code one = take_result(run, &run->results[i], code == DOBBY_OK ? err : NULL);
+        code = code == DOBBY_OK ? one : code;
+        engine_result_release(&run->results[i]);
     }
     return code;
 }

@@ -82,6 +82,12 @@ static void answer(const struct fake_request *request, struct engine_result *out
         (void)DOBBY_FAIL(&out->error, DOBBY_NUMERIC_FAILURE, "a logit at step 3");
         return;
     }
+    if (strstr(request->prompt, FAKE_TAG) != NULL)
+        out->tag += 1000000;
+    if (strstr(request->prompt, FAKE_FINISH) != NULL)
+        out->finish = FINISH_UNKNOWN;
+    if (strstr(request->prompt, FAKE_MUTE) != NULL)
+        return;
     out->text = calloc(1, ROOM);
     if (out->text == NULL)
         abort();

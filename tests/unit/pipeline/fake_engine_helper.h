@@ -11,6 +11,9 @@ enum { FAKE_CONTEXT_TOKENS = 200, FAKE_QUEUE_MAX = 8192 };
 #define FAKE_LENGTH "#length" /* FINISH_LENGTH */
 #define FAKE_BLANK "#blank"   /* white space only */
 #define FAKE_NUL "#nul"       /* a NUL within */
+#define FAKE_TAG "#tag"       /* a tag that nobody gave it */
+#define FAKE_FINISH "#finish" /* no finish reason */
+#define FAKE_MUTE "#mute"     /* no text */
 #define FAKE_LOST_KV "#kv"    /* engine_submit: KV_EXHAUSTED */
 #define FAKE_LONG "#long"     /* engine_submit: CONTEXT_EXCEEDED */
 #define FAKE_HUGE "#huge"     /* engine_tokenize: LIMIT_EXCEEDED */

@@ -130,6 +130,24 @@ static void ends_when_the_engine_fails(void **state)
     }
 }
 
+/* Answers that break the engine's contract end the run, not the process, and cost no other record. */
+static void ends_when_the_engine_is_broken(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {FAKE_TAG, FAKE_FINISH, FAKE_MUTE};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture fixture;
+        const char *contents[] = {"a", "b", rows[i], "c"};
+        print_message("    %s\n", rows[i]);
+        fixture_open(&fixture, 4);
+        fixture_put(&fixture, COUNT_OF(contents), contents);
+        assert_code(fixture_run(&fixture), DOBBY_INTERNAL);
+        assert_int_equal(fixture_count(&fixture, RECORD_COMPLETED), 3);
+        assert_int_equal(fixture_count(&fixture, RECORD_PENDING), 1);
+        fixture_close(&fixture);
+    }
+}
+
 static void refuses_bad_options(void **state)
 {
     (void)state;
@@ -183,6 +201,7 @@ int main(void)
         cmocka_unit_test(ends_when_the_store_fails),
         cmocka_unit_test(a_store_that_is_gone_ends_the_run),
         cmocka_unit_test(ends_when_the_engine_fails),
+        cmocka_unit_test(ends_when_the_engine_is_broken),
         cmocka_unit_test(refuses_bad_options),
         cmocka_unit_test(does_nothing_where_nothing_is_to_do),
     };

@@ -1,0 +1,168 @@
+#include "os/thread_pool.h"
+
+#include "base/limits.h"
+#include "os/clock.h"
+#include "unit/test.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+enum { INDEXES_MAX = 5000, THREADS_MAX = 16 };
+
+struct tally {
+    uint32_t threads;
+    atomic_int taken[INDEXES_MAX];
+    int results[INDEXES_MAX]; /* plain: the pool must make them visible to the caller */
+    atomic_int misplaced;
+    atomic_int inside[THREADS_MAX]; /* calls now running under one thread number */
+};
+
+static void count_index(void *context, size_t index, uint32_t thread)
+{
+    struct tally *tally = context;
+    if (thread >= tally->threads || atomic_fetch_add(&tally->inside[thread], 1) != 0)
+        atomic_fetch_add(&tally->misplaced, 1);
+    atomic_fetch_add(&tally->taken[index], 1);
+    tally->results[index] = (int)index + 1;
+    atomic_fetch_sub(&tally->inside[thread], 1);
+}
+
+static struct thread_pool *pool_of(uint32_t threads)
+{
+    struct thread_pool *pool;
+    struct dobby_error err;
+    assert_ok(thread_pool_open(threads, &pool, &err), &err);
+    assert_int_equal(thread_pool_threads(pool), threads);
+    return pool;
+}
+
+static void run_and_check(struct thread_pool *pool, size_t count, struct tally *tally)
+{
+    memset(tally, 0, sizeof *tally);
+    tally->threads = thread_pool_threads(pool);
+    thread_pool_run(pool, count, count_index, tally);
+    assert_int_equal(tally->misplaced, 0);
+    for (size_t i = 0; i < INDEXES_MAX; i++) {
+        assert_int_equal(tally->taken[i], i < count ? 1 : 0);
+        assert_int_equal(tally->results[i], i < count ? (int)i + 1 : 0);
+    }
+}
+
+static void test_every_index_once(void **state)
+{
+    (void)state;
+    static struct tally tally;
+    const uint32_t threads[] = {1, 2, 3, 4, THREADS_MAX};
+    const size_t counts[] = {0, 1, 2, 3, 7, 16, 100, INDEXES_MAX};
+    for (size_t t = 0; t < COUNT_OF(threads); t++) {
+        struct thread_pool *pool = pool_of(threads[t]);
+        for (size_t i = 0; i < COUNT_OF(counts); i++)
+            run_and_check(pool, counts[i], &tally);
+        thread_pool_close(pool);
+    }
+}
+
+struct sum {
+    atomic_size_t total;
+};
+
+static void add_index(void *context, size_t index, uint32_t thread)
+{
+    (void)thread;
+    atomic_fetch_add(&((struct sum *)context)->total, index + 1);
+}
+
+/* Loops in quick succession: a thread that is late for one must not take the next one's indexes wrongly. */
+static void test_many_short_loops(void **state)
+{
+    (void)state;
+    const uint32_t threads[] = {2, 4};
+    for (size_t t = 0; t < COUNT_OF(threads); t++) {
+        struct thread_pool *pool = pool_of(threads[t]);
+        for (size_t loop = 0; loop < 20000; loop++) {
+            struct sum sum = {0};
+            size_t count = 1 + loop % 9;
+            thread_pool_run(pool, count, add_index, &sum);
+            assert_int_equal(sum.total, count * (count + 1) / 2);
+        }
+        thread_pool_close(pool);
+    }
+}
+
+/* Pauses long enough for the threads to fall asleep: no wake-up may be missed. */
+static void test_loops_after_sleep(void **state)
+{
+    (void)state;
+    struct thread_pool *pool = pool_of(4);
+    for (int loop = 0; loop < 100; loop++) {
+        struct sum sum = {0};
+        if (loop % 2 == 0)
+            clock_sleep_ms(1);
+        thread_pool_run(pool, 8, add_index, &sum);
+        assert_int_equal(sum.total, 36);
+    }
+    thread_pool_close(pool);
+}
+
+struct meeting {
+    atomic_uint arrived;
+    uint32_t expected;
+};
+
+/* Returns only when all threads are in: so a loop that is not shared out would never end. */
+static void meet(void *context, size_t index, uint32_t thread)
+{
+    struct meeting *meeting = context;
+    (void)index;
+    (void)thread;
+    atomic_fetch_add(&meeting->arrived, 1);
+    while (atomic_load(&meeting->arrived) < meeting->expected)
+        clock_sleep_ms(1);
+}
+
+static void test_all_threads_take_part(void **state)
+{
+    (void)state;
+    for (uint32_t threads = 2; threads <= 5; threads++) {
+        struct thread_pool *pool = pool_of(threads);
+        for (int loop = 0; loop < 5; loop++) {
+            struct meeting meeting = {.expected = threads};
+            thread_pool_run(pool, threads, meet, &meeting);
+            assert_int_equal(meeting.arrived, threads);
+        }
+        thread_pool_close(pool);
+    }
+}
+
+static void test_open_and_close_without_work(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 50; i++)
+        thread_pool_close(pool_of(1 + (uint32_t)i % 4));
+    thread_pool_close(NULL);
+}
+
+static void test_bad_sizes_are_refused(void **state)
+{
+    (void)state;
+    const uint32_t sizes[] = {0, LIMIT_THREADS + 1, UINT32_MAX};
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        struct thread_pool *pool = (struct thread_pool *)1;
+        struct dobby_error err;
+        assert_code(thread_pool_open(sizes[i], &pool, &err), DOBBY_INVALID_ARGUMENT);
+        assert_null(pool);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_index_once),
+        cmocka_unit_test(test_many_short_loops),
+        cmocka_unit_test(test_loops_after_sleep),
+        cmocka_unit_test(test_all_threads_take_part),
+        cmocka_unit_test(test_open_and_close_without_work),
+        cmocka_unit_test(test_bad_sizes_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

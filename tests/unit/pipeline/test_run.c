@@ -129,7 +129,7 @@ static void keeps_the_caps_on_records(void **state)
     (void)state;
     static const struct {
         uint64_t records_max, want;
-    } rows[] = {{1, 1}, {5, 5}, {30, 30}, {99, 99}, {100, 100}, {1000, 100}, {0, 100}};
+    } rows[] = {{1, 1}, {5, 5}, {13, 13}, {30, 30}, {99, 99}, {100, 100}, {1000, 100}, {0, 100}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct fixture fixture;
         fixture_open(&fixture, 4);

@@ -1,0 +1,139 @@
+#include "drivers/sqlite/sqlite_schema.h"
+
+#include <assert.h>
+
+/* Version n is migrations[n - 1]. A migration that was released is never edited: write the next one. */
+static const char *const migrations[] = {
+    /* 1: records, their content, their summaries */
+    "CREATE TABLE source("
+    " id INTEGER PRIMARY KEY,"
+    " name TEXT NOT NULL UNIQUE,"
+    " created_us INTEGER NOT NULL"
+    ") STRICT;"
+
+    "CREATE TABLE record("
+    " seq INTEGER PRIMARY KEY," /* the order in which they were put */
+    " id TEXT NOT NULL UNIQUE,"
+    " source_id INTEGER NOT NULL REFERENCES source(id),"
+    " path TEXT NOT NULL,"
+    " language TEXT NOT NULL,"
+    " first_line INTEGER NOT NULL,"
+    " last_line INTEGER NOT NULL,"
+    " position INTEGER NOT NULL,"
+    " content_sha256 BLOB NOT NULL CHECK(length(content_sha256) = 32),"
+    " content_length INTEGER NOT NULL,"
+    " state INTEGER NOT NULL CHECK(state BETWEEN 1 AND 6)," /* enum record_state */
+    " excluded INTEGER NOT NULL CHECK(excluded IN (0, 1))," /* 1: skipped by the source's reader, not by a run
+                                                             */
+    " attempt INTEGER NOT NULL DEFAULT 0,"                  /* number of the last lease; only grows */
+    " tries INTEGER NOT NULL DEFAULT 0,"                    /* leases that count against the record */
+    " owner TEXT,"
+    " lease_until_us INTEGER,"
+    " error_id TEXT,"
+    " reason TEXT,"
+    " state_us INTEGER NOT NULL,"
+    " CHECK((state = 2) = (owner IS NOT NULL)),"
+    " CHECK((state = 2) = (lease_until_us IS NOT NULL))"
+    ") STRICT;"
+    "CREATE INDEX record_place ON record(source_id, path, position);"
+    "CREATE INDEX record_work ON record(state, lease_until_us);"
+
+    /* Apart from record, so that claiming, counting and listing do not read through the content. */
+    "CREATE TABLE content("
+    " record_seq INTEGER PRIMARY KEY REFERENCES record(seq) ON DELETE CASCADE,"
+    " bytes BLOB NOT NULL"
+    ") STRICT;"
+
+    /* What made a summary: the same few texts for millions of them. */
+    "CREATE TABLE provenance("
+    " id INTEGER PRIMARY KEY,"
+    " model TEXT NOT NULL,"
+    " model_fingerprint TEXT NOT NULL,"
+    " precision TEXT NOT NULL,"
+    " sampling TEXT NOT NULL,"
+    " template_id TEXT NOT NULL,"
+    " engine TEXT NOT NULL,"
+    " UNIQUE(model, model_fingerprint, precision, sampling, template_id, engine)"
+    ") STRICT;"
+
+    "CREATE TABLE summary("
+    " seq INTEGER PRIMARY KEY,"
+    " id TEXT NOT NULL UNIQUE,"
+    " record_seq INTEGER NOT NULL REFERENCES record(seq) ON DELETE CASCADE,"
+    " result_key BLOB NOT NULL CHECK(length(result_key) = 32),"
+    " current INTEGER NOT NULL CHECK(current IN (0, 1)),"
+    " text TEXT NOT NULL,"
+    " confidence REAL NOT NULL CHECK(confidence BETWEEN 0 AND 1),"
+    " provenance_id INTEGER NOT NULL REFERENCES provenance(id),"
+    " tokens_in INTEGER NOT NULL,"
+    " tokens_out INTEGER NOT NULL,"
+    " inference_ms INTEGER NOT NULL,"
+    " content_sha256 BLOB NOT NULL CHECK(length(content_sha256) = 32)," /* of what it summarises */
+    " created_us INTEGER NOT NULL,"
+    " UNIQUE(record_seq, result_key)"
+    ") STRICT;"
+    "CREATE UNIQUE INDEX summary_current ON summary(record_seq) WHERE current = 1;"
+
+    /* For people who open the file with sqlite3. */
+    "CREATE VIEW summaries AS SELECT"
+    " r.path, r.first_line, r.last_line, r.language, s.text AS summary, round(s.confidence, 3) AS confidence,"
+    " p.model, CASE r.state WHEN 1 THEN 'pending' WHEN 2 THEN 'leased' WHEN 3 THEN 'completed'"
+    " WHEN 4 THEN 'degraded' WHEN 5 THEN 'failed' WHEN 6 THEN 'skipped' END AS state,"
+    " r.reason, datetime(s.created_us / 1000000, 'unixepoch') AS created, r.id AS record_id,"
+    " source.name AS source"
+    " FROM record r JOIN source ON source.id = r.source_id"
+    " LEFT JOIN summary s ON s.record_seq = r.seq AND s.current = 1"
+    " LEFT JOIN provenance p ON p.id = s.provenance_id"
+    " ORDER BY source.name, r.path, r.position, r.seq;"
+
+    "PRAGMA application_id = 1148150370;"
+    "PRAGMA user_version = 1;",
+};
+
+static_assert(sizeof migrations / sizeof migrations[0] == SQLITE_SCHEMA_VERSION, "one migration a version");
+static_assert(SQLITE_SCHEMA_APPLICATION_ID == 1148150370, "the id that the first migration writes");
+
+dobby_code sqlite_schema_recognise(struct sqlite_handle *handle, int64_t *version, struct dobby_error *err)
+{
+    int64_t application_id = 0;
+    int64_t objects = 0;
+    *version = 0;
+    dobby_code code = sqlite_query_integer(handle, "PRAGMA application_id", &application_id, err);
+    if (code == DOBBY_OK)
+        code = sqlite_query_integer(handle, "SELECT count(*) FROM sqlite_schema", &objects, err);
+    if (code == DOBBY_OK)
+        code = sqlite_query_integer(handle, "PRAGMA user_version", version, err);
+    if (code == DOBBY_OK && application_id == 0 && objects == 0 && *version == 0)
+        return DOBBY_OK;
+    if (code == DOBBY_OK && application_id != SQLITE_SCHEMA_APPLICATION_ID)
+        code = DOBBY_FAIL(err, DOBBY_STORE_CORRUPT, "%s is a database, but not Dobby's", handle->path);
+    if (code == DOBBY_OK && *version > SQLITE_SCHEMA_VERSION) {
+        code = DOBBY_FAIL(err, DOBBY_STORE_SCHEMA_NEWER, "%s has schema %lld; this Dobby knows up to %d",
+                          handle->path, (long long)*version, SQLITE_SCHEMA_VERSION);
+        error_attribute(err, "schema", "%lld", (long long)*version);
+        error_attribute(err, "schema_known", "%d", SQLITE_SCHEMA_VERSION);
+    }
+    if (code == DOBBY_OK && *version < 1)
+        code = DOBBY_FAIL(err, DOBBY_STORE_CORRUPT, "%s has schema %lld, which there never was", handle->path,
+                          (long long)*version);
+    if (code != DOBBY_OK)
+        *version = 0;
+    return code;
+}
+
+dobby_code sqlite_schema_migrate(struct sqlite_handle *handle, struct dobby_error *err)
+{
+    int64_t version = 0;
+    dobby_code code = sqlite_schema_recognise(handle, &version, err);
+    if (code != DOBBY_OK || version == SQLITE_SCHEMA_VERSION)
+        return code;
+
+    code = sqlite_write_begin(handle, err);
+    if (code != DOBBY_OK)
+        return code;
+    /* Another process may have migrated while this one waited for the lock. */
+    code = sqlite_schema_recognise(handle, &version, err);
+    for (; version < SQLITE_SCHEMA_VERSION && code == DOBBY_OK; version++)
+        code = sqlite_execute(handle, migrations[version], err);
+    return sqlite_write_end(handle, code, err);
+}

@@ -19,18 +19,18 @@ static void check_record(const struct tokenizer *tokenizer, const struct prompt_
     struct token_list tokens = {0};
     struct prompt_values values = {.language = "c"};
     assert_ok(json_parse(line, length, &record, &err), &err);
-    values.path = json_string(json_get(record, "path"), NULL);
-    values.content = json_string(json_get(record, "code"), &values.content_length);
+    values.path = json_to_text(json_member(record, "path"), NULL);
+    values.content = json_to_text(json_member(record, "code"), &values.content_length);
     assert_non_null(values.path);
     assert_non_null(values.content);
     assert_true(prompt_template_span_count(prompt) <= COUNT_OF(spans));
     size_t count = prompt_render(prompt, &values, spans);
     assert_ok(tokenizer_encode(tokenizer, spans, count, &tokens, &err), &err);
-    const struct json *ids = json_get(record, "prompt_ids");
+    const struct json *ids = json_member(record, "prompt_ids");
     assert_int_equal(tokens.count, json_count(ids));
     for (size_t i = 0; i < tokens.count; i++) {
         int64_t id = -1;
-        assert_true(json_integer(json_at(ids, i), &id));
+        assert_true(json_to_integer(json_element(ids, i), &id));
         if (tokens.ids[i] != id)
             fail_msg("%s: token %zu is %d, want %d", values.path, i, (int)tokens.ids[i], (int)id);
     }

@@ -9,6 +9,7 @@
 #include "infer/format/model_weights.h"
 #include "infer/format/safetensors.h"
 #include "infer/format/shard_list.h"
+#include "infer/tokenizer/tokenizer_gguf.h"
 #include "os/file.h"
 
 #include <stdlib.h>
@@ -274,6 +275,39 @@ dobby_code model_file_weight(const struct model_file *file, enum weight_role rol
         return DOBBY_FAIL(err, DOBBY_MODEL_CORRUPT, "the model has no weight of role %d in layer %u",
                           (int)role, layer);
     *out = *tensor;
+    return DOBBY_OK;
+}
+
+static dobby_code tokenizer_from_directory(const struct model_file *file, struct tokenizer **out,
+                                           struct dobby_error *err)
+{
+    struct file_map map = {0};
+    dobby_code code = map_member(file->path, tokenizer_name, false, &map, err);
+    if (code == DOBBY_FILE_NOT_FOUND)
+        return DOBBY_FAIL(err, DOBBY_TOKENIZER_INVALID, "%s/%s is missing", file->path, tokenizer_name);
+    if (code != DOBBY_OK)
+        return code;
+    code = tokenizer_from_json(map.bytes != NULL ? (const char *)map.bytes : "", map.length, out, err);
+    file_map_close(&map);
+    return code;
+}
+
+dobby_code model_file_tokenizer(const struct model_file *file, struct tokenizer **out,
+                                struct dobby_error *err)
+{
+    *out = NULL;
+    struct tokenizer *tokenizer = NULL;
+    dobby_code code = file->huggingface ? tokenizer_from_directory(file, &tokenizer, err)
+                                        : tokenizer_from_gguf(&file->gguf, &tokenizer, err);
+    if (code != DOBBY_OK)
+        return code;
+    if (tokenizer_vocabulary(tokenizer) > file->config.vocabulary) {
+        code = DOBBY_FAIL(err, DOBBY_TOKENIZER_INVALID, "token id %u is beyond the model's vocabulary of %u",
+                          tokenizer_vocabulary(tokenizer) - 1, file->config.vocabulary);
+        tokenizer_free(tokenizer);
+        return code;
+    }
+    *out = tokenizer;
     return DOBBY_OK;
 }
 

@@ -87,7 +87,7 @@ dobby_code store_check_outcome(const struct outcome *outcome, struct dobby_error
         [OUTCOME_DEGRADED] = {"DEGRADED", .summary = true, .reason = true},
         [OUTCOME_FAILED] = {"FAILED", .error_id = true, .reason = true},
         [OUTCOME_SKIPPED] = {"SKIPPED", .reason = true},
-        [OUTCOME_RELEASED] = {"RELEASED"},
+        [OUTCOME_RELEASED] = {"RELEASED", .summary = false},
     };
     dobby_code code = store_check_text(outcome->record_id, "record id", 1, LIMIT_RECORD_ID_BYTES, err);
     if (code != DOBBY_OK)

@@ -320,7 +320,7 @@ static void content_is_any_bytes(void **state)
 
 static void put_many(struct store *store, size_t count)
 {
-    static char ids[64][16];
+    static char ids[64][24];
     struct record_input inputs[64];
     for (size_t i = 0; i < count; i++) {
         (void)snprintf(ids[i], sizeof ids[i], "r%02zu", i);
@@ -394,7 +394,7 @@ static void outcomes_lead_to_their_states(void **state)
     put_many(store, 5);
     assert_claims(store, "w", SECOND, 5, "r00:1 r01:1 r02:1 r03:1 r04:1 ");
     for (size_t i = 0; i < 5; i++) {
-        char id[16];
+        char id[24];
         (void)snprintf(id, sizeof id, "r%02zu", i);
         assert_false(settle(store, id, 1, cases[i].kind, (uint32_t)i, 7 * SECOND));
         struct seen_row row = get_row(store, id);
@@ -475,7 +475,7 @@ static void claims_are_bounded_in_bytes(void **state)
 {
     struct store *store = *state;
     enum { LARGEST = 17 };
-    char ids[LARGEST][8];
+    char ids[LARGEST][24];
     char *content = calloc(1, LIMIT_CONTENT_BYTES);
     assert_non_null(content);
     struct put_counts counts = {0};

@@ -250,6 +250,12 @@ uint32_t sqlite_column_u32(sqlite3_stmt *statement, int column)
     return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 }
 
+dobby_code sqlite_columns_check(struct sqlite_handle *handle, struct dobby_error *err)
+{
+    int result = sqlite3_errcode(handle->db);
+    return result == SQLITE_NOMEM ? FAIL_RESULT(handle, result, err) : DOBBY_OK;
+}
+
 /* ---- transactions ---- */
 
 dobby_code sqlite_write_begin(struct sqlite_handle *handle, struct dobby_error *err)

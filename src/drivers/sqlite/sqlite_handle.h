@@ -75,6 +75,10 @@ const char *sqlite_column_text(sqlite3_stmt *statement, int column);  /* "" inst
 const void *sqlite_column_bytes(sqlite3_stmt *statement, int column); /* never NULL for a value */
 uint32_t sqlite_column_u32(sqlite3_stmt *statement, int column);      /* clamped: the file may be hostile */
 
+/* To be asked after a row's columns were read: reading a text may need memory, and a text that could not
+ * be read looks empty. Fails: OUT_OF_MEMORY. */
+DOBBY_NODISCARD dobby_code sqlite_columns_check(struct sqlite_handle *handle, struct dobby_error *err);
+
 /* ---- transactions ---- */
 
 /* Takes the write lock, waiting at most busy_timeout_ms.

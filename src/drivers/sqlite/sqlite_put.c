@@ -87,6 +87,7 @@ static dobby_code find_difference(struct sqlite_handle *handle, const struct rec
                    memcmp(sqlite_column_bytes(statement, 7), sha256, SHA256_BYTES) != 0;
     bool excluded = sqlite3_column_int(statement, 8) != 0;
     out->skip = !same_text(excluded ? sqlite_column_text(statement, 9) : NULL, input->skip_reason);
+    code = sqlite_columns_check(handle, err);
 done:
     sqlite3_reset(statement);
     return code;

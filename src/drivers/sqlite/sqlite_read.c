@@ -73,8 +73,8 @@ static void copy_digest(sqlite3_stmt *statement, int column, uint8_t digest[SHA2
 }
 
 /* The row of a statement that begins with ROW_COLUMNS, given to the visitor. */
-static dobby_code visit_row(sqlite3_stmt *statement, record_visit_fn *visit, void *context,
-                            struct dobby_error *err)
+static dobby_code visit_row(struct sqlite_handle *handle, sqlite3_stmt *statement, record_visit_fn *visit,
+                            void *context, struct dobby_error *err)
 {
     struct summary summary = {
         .text = sqlite_column_text(statement, ROW_TEXT),
@@ -115,7 +115,8 @@ static dobby_code visit_row(sqlite3_stmt *statement, record_visit_fn *visit, voi
         row.content = sqlite_column_bytes(statement, ROW_CONTENT);
         row.content_length = (size_t)sqlite3_column_bytes(statement, ROW_CONTENT);
     }
-    return visit(context, &row, err);
+    dobby_code code = sqlite_columns_check(handle, err);
+    return code == DOBBY_OK ? visit(context, &row, err) : code;
 }
 
 dobby_code sqlite_list(struct store *store, const struct record_filter *filter, record_visit_fn *visit,
@@ -136,7 +137,7 @@ dobby_code sqlite_list(struct store *store, const struct record_filter *filter, 
         code = sqlite_step(handle, statement, &row, err);
         if (code != DOBBY_OK || !row)
             break;
-        code = visit_row(statement, visit, context, err);
+        code = visit_row(handle, statement, visit, context, err);
     }
     sqlite3_reset(statement);
     return code;
@@ -162,7 +163,7 @@ dobby_code sqlite_get(struct store *store, const char *id, record_visit_fn *visi
              strcmp(sqlite_column_text(statement, ROW_ID), id) != 0)
         code = DOBBY_FAIL(err, DOBBY_STORE_AMBIGUOUS_ID, "more than one id begins with %s", id);
     else
-        code = visit_row(statement, visit, context, err);
+        code = visit_row(handle, statement, visit, context, err);
 done:
     sqlite3_reset(statement);
     return code;
@@ -204,8 +205,11 @@ dobby_code sqlite_reasons(struct store *store, struct reason_counts *out, struct
         code = sqlite_step(handle, statement, &row, err);
         if (code != DOBBY_OK || !row)
             break;
-        code = reason_counts_add(out, sqlite_column_text(statement, 0), column_state(statement, 1),
-                                 (uint64_t)sqlite3_column_int64(statement, 2), err);
+        const char *reason = sqlite_column_text(statement, 0);
+        code = sqlite_columns_check(handle, err);
+        if (code == DOBBY_OK)
+            code = reason_counts_add(out, reason, column_state(statement, 1),
+                                     (uint64_t)sqlite3_column_int64(statement, 2), err);
     }
     sqlite3_reset(statement);
     return code;

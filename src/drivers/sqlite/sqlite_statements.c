@@ -45,18 +45,17 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
     /* ---- work ---- */
     /* Both halves read only the rows that they yield, from the index on (state, lease_until_us, seq). */
     [STATEMENT_CLAIM_FIND] =
-        "SELECT r.seq, r.id, source.name, r.path, r.language, r.first_line, r.last_line, r.position,"
-        " r.attempt, content.bytes"
+        "SELECT r.seq, r.content_length"
         " FROM (SELECT seq FROM (SELECT seq FROM record WHERE state = 1 AND lease_until_us IS NULL"
         " ORDER BY seq LIMIT ?2)"
         " UNION ALL SELECT seq FROM (SELECT seq FROM record WHERE state = 2 AND lease_until_us <= ?1"
         " ORDER BY seq LIMIT ?2)) AS next"
-        " CROSS JOIN record r ON r.seq = next.seq"
-        " CROSS JOIN source ON source.id = r.source_id"
-        " CROSS JOIN content ON content.record_seq = r.seq"
-        " ORDER BY next.seq LIMIT ?2",
-    [STATEMENT_CLAIM] = "UPDATE record SET state = 2, attempt = attempt + 1, tries = tries + 1, owner = ?2,"
-                        " lease_until_us = ?3, state_us = ?4 WHERE seq = ?1",
+        " CROSS JOIN record r ON r.seq = next.seq ORDER BY r.seq LIMIT ?2",
+    [STATEMENT_CLAIM] =
+        "UPDATE record SET state = 2, attempt = attempt + 1, tries = tries + 1, owner = ?2,"
+        " lease_until_us = ?3, state_us = ?4 WHERE seq = ?1"
+        " RETURNING id, (SELECT name FROM source WHERE source.id = source_id), path, language, first_line,"
+        " last_line, position, attempt, (SELECT bytes FROM content WHERE record_seq = seq)",
     [STATEMENT_RENEW] = "UPDATE record SET lease_until_us = ?2 WHERE state = 2 AND owner = ?1",
     /* The guard of exactly once: only the lease of this very attempt can settle. */
     [STATEMENT_SETTLE] = "UPDATE record SET state = ?3, error_id = ?4, reason = ?5, state_us = ?6,"

@@ -5,10 +5,35 @@
 #include "drivers/sqlite/sqlite_ops.h"
 #include "store/store_batch.h"
 
-#include <stdlib.h>
+/* The records to claim next. */
+struct claimable {
+    int64_t seqs[LIMIT_BATCH_RECORDS];
+    size_t count;
+};
+
+static dobby_code find_claimable(struct sqlite_handle *handle, int64_t now_unix_us, size_t limit,
+                                 struct claimable *out, struct dobby_error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    uint64_t content_bytes = 0;
+    dobby_code code =
+        sqlite_bind(handle, STATEMENT_CLAIM_FIND,
+                    VALUES(sqlite_integer(now_unix_us), sqlite_integer((int64_t)limit)), &statement, err);
+    while (code == DOBBY_OK) {
+        bool row = false;
+        code = sqlite_step(handle, statement, &row, err);
+        if (code != DOBBY_OK || !row)
+            break;
+        content_bytes += sqlite_column_u32(statement, 1);
+        if (out->count > 0 && content_bytes > LIMIT_BATCH_CONTENT_BYTES)
+            break;
+        out->seqs[out->count++] = sqlite3_column_int64(statement, 0);
+    }
+    sqlite3_reset(statement);
+    return code;
+}
 
 enum claim_column {
-    CLAIM_SEQ,
     CLAIM_ID,
     CLAIM_SOURCE,
     CLAIM_PATH,
@@ -20,20 +45,16 @@ enum claim_column {
     CLAIM_CONTENT
 };
 
-/* Copies the next claimable records into the batch and their numbers to seqs. */
-static dobby_code find_claimable(struct sqlite_handle *handle, int64_t now_unix_us, size_t limit,
-                                 struct record_batch *batch, int64_t *seqs, struct dobby_error *err)
+/* Runs the bound STATEMENT_CLAIM and adds its record to the batch. */
+static dobby_code claim_one(struct sqlite_handle *handle, const struct sqlite_value *values, int count,
+                            struct record_batch *batch, struct dobby_error *err)
 {
     sqlite3_stmt *statement = NULL;
-    size_t content_bytes = 0;
-    dobby_code code =
-        sqlite_bind(handle, STATEMENT_CLAIM_FIND,
-                    VALUES(sqlite_integer(now_unix_us), sqlite_integer((int64_t)limit)), &statement, err);
-    while (code == DOBBY_OK) {
-        bool row = false;
+    bool row = false;
+    dobby_code code = sqlite_bind(handle, STATEMENT_CLAIM, values, count, &statement, err);
+    if (code == DOBBY_OK)
         code = sqlite_step(handle, statement, &row, err);
-        if (code != DOBBY_OK || !row)
-            break;
+    if (code == DOBBY_OK && row) {
         struct record record = {
             .id = sqlite_column_text(statement, CLAIM_ID),
             .source = sqlite_column_text(statement, CLAIM_SOURCE),
@@ -44,13 +65,11 @@ static dobby_code find_claimable(struct sqlite_handle *handle, int64_t now_unix_
             .position = sqlite_column_u32(statement, CLAIM_POSITION),
             .content = sqlite_column_bytes(statement, CLAIM_CONTENT),
             .content_length = (size_t)sqlite3_column_bytes(statement, CLAIM_CONTENT),
-            .attempt = sqlite_column_u32(statement, CLAIM_ATTEMPT) + 1,
+            .attempt = sqlite_column_u32(statement, CLAIM_ATTEMPT),
         };
-        content_bytes += record.content_length;
-        if (batch->count > 0 && content_bytes > LIMIT_BATCH_CONTENT_BYTES)
-            break;
-        seqs[batch->count] = sqlite3_column_int64(statement, CLAIM_SEQ);
-        code = record_batch_add(batch, &record, err);
+        code = sqlite_columns_check(handle, err);
+        if (code == DOBBY_OK)
+            code = record_batch_add(batch, &record, err);
     }
     sqlite3_reset(statement);
     return code;
@@ -61,24 +80,19 @@ dobby_code sqlite_claim(struct store *store, const char *owner, int64_t now_unix
                         struct dobby_error *err)
 {
     struct sqlite_handle *handle = (struct sqlite_handle *)store;
-    int64_t *seqs = calloc(limit, sizeof *seqs);
-    if (seqs == NULL)
-        return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "a batch of %zu records", limit);
+    struct claimable claimable = {.count = 0};
     dobby_code code = record_batch_open(out, limit, err);
     if (code == DOBBY_OK)
         code = sqlite_write_begin(handle, err);
     if (code != DOBBY_OK)
-        goto done;
-    code = find_claimable(handle, now_unix_us, limit, out, seqs, err);
-    for (size_t i = 0; i < out->count && code == DOBBY_OK; i++)
-        code = sqlite_run(handle, STATEMENT_CLAIM,
-                          VALUES(sqlite_integer(seqs[i]), sqlite_text(owner),
-                                 sqlite_integer(lease_until_unix_us), sqlite_integer(now_unix_us)),
-                          err);
-    code = sqlite_write_end(handle, code, err);
-done:
-    free(seqs);
-    return code;
+        return code;
+    code = find_claimable(handle, now_unix_us, limit, &claimable, err);
+    for (size_t i = 0; i < claimable.count && code == DOBBY_OK; i++)
+        code = claim_one(handle,
+                         VALUES(sqlite_integer(claimable.seqs[i]), sqlite_text(owner),
+                                sqlite_integer(lease_until_unix_us), sqlite_integer(now_unix_us)),
+                         out, err);
+    return sqlite_write_end(handle, code, err);
 }
 
 /* Runs one UPDATE over an owner's leases in a transaction of its own; *changed counts them. */
@@ -218,7 +232,10 @@ dobby_code sqlite_owners(struct store *store, struct owner_list *out, struct dob
         code = sqlite_step(handle, statement, &row, err);
         if (code != DOBBY_OK || !row)
             break;
-        code = owner_list_add(out, sqlite_column_text(statement, 0), err);
+        const char *owner = sqlite_column_text(statement, 0);
+        code = sqlite_columns_check(handle, err);
+        if (code == DOBBY_OK)
+            code = owner_list_add(out, owner, err);
     }
     sqlite3_reset(statement);
     return code;

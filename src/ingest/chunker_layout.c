@@ -145,7 +145,8 @@ static struct item next_item(const struct layout *layout, size_t first, size_t e
         item.end++;
         /* Blank lines at the top belong to what follows them. */
     } while (item.end < end &&
-             (!item_starts(layout, item.end, level) || (item.blank && item.tokens < layout->tokens_max)));
+             (!item_starts(layout, item.end, level) ||
+              (item.blank && item.tokens + layout->lines[item.end].tokens <= layout->tokens_max)));
     item.definition = level < LEVEL_BLANK_LINES && is_definition(layout, &item);
     return item;
 }

@@ -107,11 +107,11 @@ static const char *wide_encoding(const char *text, size_t length)
     for (size_t i = 0; i < sample; i++)
         nuls[i & 3] += text[i] == '\0';
     if (nuls[1] + nuls[2] >= 2 * quarter - quarter / 4 &&
-        ((nuls[0] == quarter && nuls[3] < quarter / 8) || (nuls[3] == quarter && nuls[0] < quarter / 8)))
+        ((nuls[0] == quarter && nuls[3] <= quarter / 8) || (nuls[3] == quarter && nuls[0] <= quarter / 8)))
         return "UTF-32";
     size_t even = nuls[0] + nuls[2];
     size_t odd = nuls[1] + nuls[3];
-    if ((odd > quarter && even < quarter / 8) || (even > quarter && odd < quarter / 8))
+    if ((odd > quarter && even <= quarter / 8) || (even > quarter && odd <= quarter / 8))
         return "UTF-16";
     return NULL;
 }

@@ -1,0 +1,28 @@
+/* Directories to ingest, made for one test and removed after it. */
+#ifndef TESTS_UNIT_INGEST_TREE_HELPER_H
+#define TESTS_UNIT_INGEST_TREE_HELPER_H
+
+#include <stddef.h>
+
+enum { TREE_PATH_BYTES = 4096 };
+struct tree {
+    char root[TREE_PATH_BYTES]; /* absolute and canonical */
+};
+
+void tree_make(struct tree *tree);
+void tree_remove(struct tree *tree);
+/* relative below the root, as a path that lives until the next call. */
+const char *tree_path(const struct tree *tree, const char *relative);
+/* Directories on the way are made. */
+void tree_write(const struct tree *tree, const char *relative, const void *bytes, size_t length);
+void tree_write_text(const struct tree *tree, const char *relative, const char *text);
+void tree_mkdir(const struct tree *tree, const char *relative);
+
+/* A git repository in the directory relative ("" is the root), and what it tracks. */
+void tree_git_init(const struct tree *tree, const char *relative);
+void tree_git_add(const struct tree *tree, const char *relative, const char *const *paths, size_t count);
+
+/* Runs the program with bash; returns its exit status. */
+int tree_run_script(const char *script, const char *argument);
+
+#endif

@@ -1,11 +1,13 @@
 /* The loop of a run.
  *
  * Everything happens on the calling thread; the engine has its own. So that it does not starve while this
- * thread waits for the disk, half as many requests again as it runs at once are queued in it.
+ * thread waits for the disk, some requests are queued in it beyond those it runs at once: a quarter as many
+ * and 4. More would not make it faster, but every one is a lease that a crash leaves behind and that a drain
+ * has to finish.
  *
- *   running  -> draining   [run_tick: RUN_DRAIN; poll_results: the engine cancelled on its own]
+ *   running  -> draining   [run_tick: RUN_DRAIN; take_result: the engine cancelled on its own]
  *   running, draining -> stopping   [run_tick: RUN_STOP]
- *   any      -> finished   [nothing is claimed any more and all is settled, or a failure; then finish] */
+ *   any      -> finished   [nothing is claimed any more and all is settled; or a failure, then clean_up] */
 #include "pipeline/run.h"
 
 #include "observe/log.h"
@@ -239,7 +241,7 @@ static dobby_code prepare(struct run *run, struct dobby_error *err)
     sampling_text(&options->sampling, options->run_seed, options->tokens_max, run->sampling);
     snprintf(run->engine_text, sizeof(run->engine_text), "%s %s", info->version, info->kernels);
     run->gate.limit_ms = options->busy_ms_max > 0 ? options->busy_ms_max : BUSY_MS_MAX;
-    uint32_t in_flight_max = info->sessions + info->sessions / 2 + 8;
+    uint32_t in_flight_max = info->sessions + info->sessions / 4 + 4;
     code = job_table_init(&run->jobs, in_flight_max, err);
     if (code == DOBBY_OK)
         code = outbox_init(&run->outbox, in_flight_max + RUN_SETTLE_RECORDS, err);

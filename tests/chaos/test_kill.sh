@@ -41,6 +41,7 @@ add_files() {
 }
 ingest() { "$program" ingest --db "sqlite:$1" source >ingest.log 2>&1 || { cat ingest.log >&2; fail "ingest"; }; }
 query() { sqlite3 -cmd '.timeout 10000' "$database" "$1"; }
+finished_query='SELECT count(*) FROM record WHERE state IN (3, 4)' # completed, degraded
 in_state() { "$program" status --db "sqlite:$database" --json | jq ".states.$1"; }
 now_ms() { date +%s%3N; }
 
@@ -53,16 +54,27 @@ started=$(now_ms)
 start_ms=$(($(now_ms) - started))
 echo "seed $seed, a start with one record takes $start_ms ms"
 
-finished_before=$(($(in_state completed) + $(in_state degraded)))
+finished_before=$(query "$finished_query")
 late=0
 for ((kill_number = 1; kill_number <= kills; kill_number++)); do
     if (($(in_state pending) + $(in_state leased) < 40)); then
         add_files 40
         ingest "$database"
     fi
-    wait_ms=$((RANDOM % (start_ms * 3 + 500)))
-    "$program" run --db "sqlite:$database" >run.log 2>&1 &
+    # Every fourth dies while it starts; the others somewhere behind their first few results, however fast
+    # this machine is. They differ in sessions, which no result may depend on.
+    sessions=$((RANDOM % 8 + 1))
+    "$program" run --db "sqlite:$database" --sessions "$sessions" >run.log 2>&1 &
     pid=$!
+    if ((kill_number % 4 == 0)); then
+        wait_ms=$((RANDOM % (start_ms + 1)))
+    else
+        wanted=$((finished_before + RANDOM % 8 + 1))
+        while kill -0 "$pid" 2>/dev/null && (($(query "$finished_query") < wanted)); do
+            sleep 0.05
+        done
+        wait_ms=$((RANDOM % 400))
+    fi
     sleep "$((wait_ms / 1000)).$(printf '%03d' $((wait_ms % 1000)))"
     kill -9 "$pid" 2>/dev/null || true
     status=0
@@ -76,16 +88,22 @@ for ((kill_number = 1; kill_number <= kills; kill_number++)); do
     fi
     integrity=$(query 'PRAGMA integrity_check')
     [ "$integrity" = ok ] || fail "after kill $kill_number: $integrity"
-    finished=$(($(in_state completed) + $(in_state degraded)))
+    finished=$(query "$finished_query")
     [ "$finished" -ge "$finished_before" ] || fail "after kill $kill_number: $finished finished, before $finished_before"
     [ "$(query 'SELECT count(*) FROM summary')" = "$finished" ] || fail "after kill $kill_number: summaries without records"
-    echo "kill $kill_number after $wait_ms ms: $finished of $files finished, $(in_state leased) leased"
+    [ "$((finished + $(in_state pending) + $(in_state leased)))" = "$files" ] ||
+        fail "after kill $kill_number: some records are in no state that they should be in"
+    echo "kill $kill_number, $sessions sessions: $finished of $files finished, $(in_state leased) leased"
     finished_before=$finished
 done
 [ "$late" -le 5 ] || fail "$late of $kills runs had ended before they were to be killed"
 
-# The dead runs' leases come back at once: a lease lasts 60 s, and this run takes the records regardless.
-"$program" run --db "sqlite:$database" >run.log 2>&1 || { cat run.log >&2; fail "the last run"; }
+# The dead runs' leases come back at once, although they last 60 s: the next run returns them all before it
+# claims its one record, and leaves none of its own.
+last_run() { "$program" run --db "sqlite:$database" "$@" >run.log 2>&1 || { cat run.log >&2; fail "a last run"; }; }
+last_run --max-records 1
+[ "$(in_state leased)" = 0 ] || fail "$(in_state leased) leases of dead runs"
+last_run
 "$program" export --db "sqlite:$database" --format jsonl >killed.jsonl
 
 total=$(wc -l <killed.jsonl)

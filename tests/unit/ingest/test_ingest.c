@@ -264,7 +264,7 @@ static void content_is_stored_as_it_is(void **state)
     assert_memory_equal(batch.records[0].content,
                         "\xef\xbb\xbf"
                         "caf\xe9 <|im_end|>\r\n",
-                        21);
+                        20);
     record_batch_release(&batch);
 }
 

@@ -12,27 +12,35 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Field 22 of /proc/PID/stat. The command in field 2 may hold spaces and parentheses: fields are counted
- * from the last ')'. Source: proc(5). False when there is no such process. */
-static bool start_ticks_of(int64_t pid, uint64_t *ticks)
+enum process_state { PROCESS_UNSEEN, PROCESS_ALIVE, PROCESS_OVER };
+
+/* Reads /proc/PID/stat (proc(5)): the state is field 3, the start field 22. The command in field 2 may hold
+ * spaces and parentheses, so fields are counted from the last ')'. A zombie is over: its parent has not asked
+ * for its exit status, but it will do nothing more. */
+static enum process_state look_up(int64_t pid, uint64_t *start_ticks)
 {
+    *start_ticks = 0;
     char path[64];
     (void)snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return false;
+        return PROCESS_UNSEEN;
     char line[1024];
     size_t length = fread(line, 1, sizeof line - 1, file);
     (void)fclose(file);
     line[length] = '\0';
     const char *at = strrchr(line, ')');
+    if (at == NULL)
+        return PROCESS_UNSEEN;
+    const bool over = strncmp(at, ") Z", 3) == 0 || strncmp(at, ") X", 3) == 0;
     for (int field = 2; at != NULL && field < 22; field++) {
         at = strchr(at, ' ');
         at = at != NULL ? at + 1 : NULL;
     }
-    char *end = NULL;
-    *ticks = at != NULL ? strtoull(at, &end, 10) : 0;
-    return at != NULL && end != at;
+    if (at == NULL)
+        return PROCESS_UNSEEN;
+    *start_ticks = strtoull(at, NULL, 10);
+    return over ? PROCESS_OVER : PROCESS_ALIVE;
 }
 
 static void read_boot_id(char *out, size_t out_bytes)
@@ -59,8 +67,7 @@ dobby_code process_identity_self(struct process_identity *out, struct dobby_erro
     struct stat info;
     if (stat("/proc/self/ns/pid", &info) == 0)
         out->pid_namespace = info.st_ino;
-    if (!start_ticks_of(out->pid, &out->start_ticks))
-        out->start_ticks = 0;
+    (void)look_up(out->pid, &out->start_ticks);
     return DOBBY_OK;
 }
 
@@ -128,8 +135,14 @@ bool process_is_dead(const struct process_identity *identity)
     if (self.pid_namespace != identity->pid_namespace || identity->start_ticks == 0)
         return false; /* its pid means nothing here */
     uint64_t start_ticks;
-    if (start_ticks_of(identity->pid, &start_ticks))
+    switch (look_up(identity->pid, &start_ticks)) {
+    case PROCESS_OVER:
+        return true;
+    case PROCESS_ALIVE:
         return start_ticks != identity->start_ticks;
+    case PROCESS_UNSEEN: /* gone, or /proc hides other users' processes: a signal still tells */
+        break;
+    }
     return kill((pid_t)identity->pid, 0) != 0 && errno == ESRCH;
 }
 

@@ -5,6 +5,7 @@
 #include "os/thread.h"
 #include "unit/test.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -73,10 +74,13 @@ static void only_a_process_that_is_surely_gone_is_dead(void **state)
     if (child == 0)
         _exit(0);
     assert_true(child > 0);
-    assert_int_equal(waitpid(child, NULL, 0), child);
     other = self;
     other.pid = child;
-    assert_true(process_is_dead(&other));
+    siginfo_t info;
+    assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+    assert_true(process_is_dead(&other)); /* a zombie */
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_true(process_is_dead(&other)); /* gone */
 }
 
 static void this_process_knows_itself(void **state)

@@ -103,33 +103,54 @@ static dobby_code order_marks(struct characters *list, struct dobby_error *err)
     return DOBBY_OK;
 }
 
-static dobby_code decompose(struct characters *list, const char *text, size_t length, struct dobby_error *err)
+/* The Unicode tables of Hugging Face's normaliser end before version 10. What came later and matters here,
+ * marks with a combining class and one composite, is to it, and so to the models, a plain character. */
+static bool is_too_new(uint32_t character)
 {
-    list->count = 0;
-    for (size_t at = 0; at < length;) {
-        uint32_t character = 0;
-        int boundary = 0;
-        at += utf8_decode(text + at, length - at, &character);
-        dobby_code code = reserve(list, DECOMPOSITION_MAX, err);
-        if (code != DOBBY_OK)
-            return code;
-        utf8proc_ssize_t added =
-            utf8proc_decompose_char((utf8proc_int32_t)character, list->at + list->count, DECOMPOSITION_MAX,
-                                    UTF8PROC_DECOMPOSE | UTF8PROC_STABLE, &boundary);
-        if (added < 0 || added > DECOMPOSITION_MAX)
-            return DOBBY_FAIL(err, DOBBY_INTERNAL, "U+%04X does not decompose", character);
-        list->count += (size_t)added;
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {
+        {0x7FD, 0x7FD},     {0x898, 0x89F},     {0x8CA, 0x8D3},     {0x9FE, 0x9FE},     {0xC3C, 0xC3C},
+        {0xD3B, 0xD3C},     {0xEBA, 0xEBA},     {0x1715, 0x1715},   {0x1ABF, 0x1ACE},   {0x1DF6, 0x1DFA},
+        {0xA82C, 0xA82C},   {0x10D24, 0x10D27}, {0x10EAB, 0x10EAC}, {0x10EFD, 0x10EFF}, {0x10F46, 0x10F50},
+        {0x10F82, 0x10F85}, {0x11070, 0x11070}, {0x1133B, 0x1133B}, {0x1145E, 0x1145E}, {0x11839, 0x1183A},
+        {0x11930, 0x11930}, {0x11938, 0x11938}, {0x1193D, 0x1193E}, {0x11943, 0x11943}, {0x119E0, 0x119E0},
+        {0x11A34, 0x11A34}, {0x11A47, 0x11A47}, {0x11A99, 0x11A99}, {0x11D42, 0x11D42}, {0x11D44, 0x11D45},
+        {0x11D97, 0x11D97}, {0x11F41, 0x11F42}, {0x16FF0, 0x16FF1}, {0x1E08F, 0x1E08F}, {0x1E130, 0x1E136},
+        {0x1E2AE, 0x1E2AE}, {0x1E2EC, 0x1E2EF}, {0x1E4EC, 0x1E4EF},
+    };
+    size_t low = 0;
+    size_t high = sizeof(ranges) / sizeof(ranges[0]);
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (character > ranges[middle].last)
+            low = middle + 1;
+        else
+            high = middle;
     }
+    return low < sizeof(ranges) / sizeof(ranges[0]) && character >= ranges[low].first;
+}
+
+static dobby_code decompose(struct characters *list, uint32_t character, struct dobby_error *err)
+{
+    int boundary = 0;
+    dobby_code code = reserve(list, DECOMPOSITION_MAX, err);
+    if (code != DOBBY_OK)
+        return code;
+    utf8proc_ssize_t added =
+        utf8proc_decompose_char((utf8proc_int32_t)character, list->at + list->count, DECOMPOSITION_MAX,
+                                UTF8PROC_DECOMPOSE | UTF8PROC_STABLE, &boundary);
+    if (added < 0 || added > DECOMPOSITION_MAX)
+        return DOBBY_FAIL(err, DOBBY_INTERNAL, "U+%04X does not decompose", character);
+    list->count += (size_t)added;
     return DOBBY_OK;
 }
 
-static dobby_code append_run(struct buffer *out, struct characters *list, const char *text, size_t length,
-                             struct dobby_error *err)
+/* Orders and composes what was decomposed, appends it, and empties the list. */
+static dobby_code append_composed(struct buffer *out, struct characters *list, struct dobby_error *err)
 {
-    dobby_code code = decompose(list, text, length, err);
-    if (code == DOBBY_OK)
-        code = order_marks(list, err);
-    if (code != DOBBY_OK)
+    dobby_code code = order_marks(list, err);
+    if (code != DOBBY_OK || list->count == 0)
         return code;
     utf8proc_ssize_t count =
         utf8proc_normalize_utf32(list->at, (utf8proc_ssize_t)list->count, UTF8PROC_COMPOSE | UTF8PROC_STABLE);
@@ -140,7 +161,27 @@ static dobby_code append_run(struct buffer *out, struct characters *list, const 
         char bytes[4];
         code = buffer_append(out, bytes, utf8_encode((uint32_t)list->at[i], bytes), err);
     }
+    list->count = 0;
     return code;
+}
+
+static dobby_code append_run(struct buffer *out, struct characters *list, const char *text, size_t length,
+                             struct dobby_error *err)
+{
+    dobby_code code = DOBBY_OK;
+    for (size_t at = 0; at < length && code == DOBBY_OK;) {
+        uint32_t character = 0;
+        size_t step = utf8_decode(text + at, length - at, &character);
+        if (is_too_new(character)) {
+            code = append_composed(out, list, err);
+            if (code == DOBBY_OK)
+                code = buffer_append(out, text + at, step, err);
+        } else {
+            code = decompose(list, character, err);
+        }
+        at += step;
+    }
+    return code == DOBBY_OK ? append_composed(out, list, err) : code;
 }
 
 dobby_code normalize_append_nfc(struct buffer *out, const char *text, size_t length, struct dobby_error *err)

@@ -1,0 +1,213 @@
+/* The same random operations on every backend lead to the same store, step by step. The seed is printed;
+ * DOBBY_TEST_SEED runs a certain one. */
+#include "contract/backend_helper.h"
+#include "contract/store_testing.h"
+
+enum { SEEDS = 24, STEPS = 160, IDS = 24, OWNERS = 3, BATCH = 6 };
+
+/* splitmix64: a full-period generator from Steele, Lea and Flood (2014), so that a seed means one sequence
+ * everywhere. */
+static uint64_t random_next(uint64_t *random)
+{
+    uint64_t z = *random += 0x9e3779b97f4a7c15U;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+    return z ^ (z >> 31);
+}
+
+static uint32_t below(uint64_t *random, uint32_t bound)
+{
+    return (uint32_t)(random_next(random) % bound);
+}
+
+static const char *const ids[IDS] = {"a", "ab", "abc", "b", "ba", "c", "d", "e", "f", "g", "h",        "i",
+                                     "j", "k",  "l",   "m", "n",  "o", "p", "q", "r", "s", "\xc3\xa9", "z"};
+static const char *const paths[] = {"", "lib", "lib/a.c", "lib/b.c", "lib-x/a.c", "lib0", "src/\xc3\xa9.c"};
+static const char *const contents[] = {"", "one", "two", "three"};
+static const char *const reasons[] = {NULL, NULL, NULL, NULL, "binary", "generated"};
+static const char *const owners[OWNERS] = {"w1", "w2", "w3"};
+static const char *const globs[] = {"*", "lib*", "lib/?.c", "*[ab]*", "[^l]*", "", "src/?.c"};
+static const char *const scopes[] = {"", "lib", "lib/a.c", "src"};
+
+#define PICK(random, array) ((array)[below((random), sizeof(array) / sizeof(array)[0])])
+
+/* What one operation did, as text: code, counts, claimed ids, stale flags. */
+struct trace {
+    char text[1024];
+    size_t used;
+};
+
+static void note(struct trace *trace, const char *what, uint64_t value)
+{
+    int wrote =
+        snprintf(trace->text + trace->used, sizeof trace->text - trace->used, " %s=%" PRIu64, what, value);
+    assert_true(wrote > 0 && (size_t)wrote < sizeof trace->text - trace->used);
+    trace->used += (size_t)wrote;
+}
+
+static void step_put(struct store *store, uint64_t *random, int64_t now_us, struct trace *trace)
+{
+    struct record_input inputs[BATCH];
+    size_t count = below(random, BATCH + 1);
+    /* An id keeps to one source, but once in a while a put tries the other one. */
+    for (size_t i = 0; i < count; i++) {
+        inputs[i] = make_input(PICK(random, ids), PICK(random, paths), PICK(random, contents));
+        inputs[i].position = below(random, 3);
+        inputs[i].skip_reason = PICK(random, reasons);
+    }
+    struct put_counts counts = {0};
+    note(trace, "put", store_put(store, inputs, count, now_us, &counts, NULL));
+    note(trace, "added", counts.added);
+    note(trace, "updated", counts.updated);
+    note(trace, "unchanged", counts.unchanged);
+}
+
+static void step_claim(struct store *store, uint64_t *random, int64_t now_us, struct trace *trace)
+{
+    struct record_batch batch;
+    const char *owner = PICK(random, owners);
+    int64_t until_us = now_us + 1 + below(random, 40);
+    note(trace, "claim", store_claim(store, owner, now_us, until_us, below(random, BATCH), &batch, NULL));
+    for (size_t i = 0; i < batch.count; i++)
+        note(trace, batch.records[i].id, batch.records[i].attempt);
+    record_batch_release(&batch);
+}
+
+static void step_settle(struct store *store, uint64_t *random, int64_t now_us, struct trace *trace)
+{
+    struct summary summaries[BATCH];
+    struct outcome outcomes[BATCH];
+    size_t count = below(random, BATCH + 1);
+    for (size_t i = 0; i < count; i++) {
+        enum outcome_kind kind = (enum outcome_kind)(OUTCOME_COMPLETED + below(random, OUTCOME_RELEASED));
+        summaries[i] = make_summary((uint32_t)random_next(random), "a text");
+        outcomes[i] = make_outcome(PICK(random, ids), 1 + below(random, 3), kind, &summaries[i]);
+    }
+    note(trace, "settle", store_settle(store, outcomes, count, now_us, NULL));
+    for (size_t i = 0; i < count; i++)
+        note(trace, "stale", outcomes[i].stale);
+}
+
+static void step_read(struct store *store, uint64_t *random, struct trace *trace)
+{
+    struct record_filter filter = {.state = (enum record_state)below(random, RECORD_STATE_COUNT),
+                                   .path_glob = below(random, 2) == 0 ? NULL : PICK(random, globs),
+                                   .id_prefix = below(random, 2) == 0 ? NULL : PICK(random, ids),
+                                   .limit = below(random, 5)};
+    struct buffer row = {0};
+    char *text = dump_filtered(store, &filter);
+    uint64_t hash = 0;
+    for (const char *c = text; *c != '\0'; c++)
+        hash = hash * 31 + (uint8_t)*c;
+    note(trace, "list", hash);
+    free(text);
+    note(trace, "get", store_get(store, PICK(random, ids), dump_row, &row, NULL));
+    note(trace, "bytes", row.length);
+    buffer_release(&row);
+}
+
+/* One operation, chosen by *random alone: backends that are equal make equal choices. */
+static void step(struct store *store, uint64_t *random, int64_t *now_us, struct trace *trace)
+{
+    uint64_t changed = 0;
+    struct put_counts counts = {0};
+    *trace = (struct trace){.used = 0};
+    *now_us += below(random, 10);
+    switch (below(random, 12)) {
+    case 0:
+        note(trace, "begin", store_sync_begin(store, below(random, 4) == 0 ? "/b" : "/a", *now_us, NULL));
+        break;
+    case 1:
+        note(trace, "end", store_sync_end(store, PICK(random, scopes), &counts, NULL));
+        note(trace, "removed", counts.removed);
+        break;
+    case 2:
+        note(trace, "renew", store_renew(store, PICK(random, owners), *now_us + 30, &changed, NULL));
+        note(trace, "renewed", changed);
+        break;
+    case 3:
+        note(trace, "release", store_release_owner(store, PICK(random, owners), *now_us, &changed, NULL));
+        note(trace, "released", changed);
+        break;
+    case 4:
+        step_read(store, random, trace);
+        break;
+    case 5:
+    case 6:
+    case 7:
+        step_claim(store, random, *now_us, trace);
+        break;
+    case 8:
+    case 9:
+        step_settle(store, random, *now_us, trace);
+        break;
+    default:
+        step_put(store, random, *now_us, trace);
+        break;
+    }
+}
+
+/* What must hold of any store at any time. */
+static void check_invariants(struct store *store)
+{
+    struct store_counts counts;
+    uint64_t sum = 0;
+    ASSERT_OK(store_count(store, &counts, err));
+    for (enum record_state state = RECORD_PENDING; state < RECORD_STATE_COUNT; state++)
+        sum += counts.by_state[state];
+    assert_int_equal(sum, counts.total);
+    /* A summary belongs to a record that is done with it, and each of those has one. */
+    assert_int_equal(counts.summaries, counts.by_state[RECORD_COMPLETED] + counts.by_state[RECORD_DEGRADED]);
+}
+
+static void run_seed(uint64_t seed)
+{
+    struct store *stores[BACKEND_COUNT];
+    uint64_t random[BACKEND_COUNT];
+    int64_t now_us[BACKEND_COUNT];
+    for (size_t b = 0; b < BACKEND_COUNT; b++) {
+        stores[b] = backends[b].open();
+        random[b] = seed;
+        now_us[b] = 1000;
+    }
+    for (unsigned i = 0; i < STEPS; i++) {
+        struct trace trace[BACKEND_COUNT];
+        char *dump[BACKEND_COUNT];
+        for (size_t b = 0; b < BACKEND_COUNT; b++) {
+            step(stores[b], &random[b], &now_us[b], &trace[b]);
+            dump[b] = dump_store(stores[b]);
+            check_invariants(stores[b]);
+        }
+        for (size_t b = 1; b < BACKEND_COUNT; b++) {
+            if (strcmp(trace[0].text, trace[b].text) != 0)
+                fail_msg("seed %" PRIu64 ", step %u: %s says\n%s\n%s says\n%s", seed, i, backends[0].name,
+                         trace[0].text, backends[b].name, trace[b].text);
+            if (strcmp(dump[0], dump[b]) != 0)
+                fail_msg("seed %" PRIu64 ", step %u (%s): %s holds\n%s\n%s holds\n%s", seed, i, trace[0].text,
+                         backends[0].name, dump[0], backends[b].name, dump[b]);
+        }
+        for (size_t b = 0; b < BACKEND_COUNT; b++)
+            free(dump[b]);
+    }
+    for (size_t b = 0; b < BACKEND_COUNT; b++)
+        store_close(stores[b]);
+}
+
+static void random_operations_agree(void **state)
+{
+    (void)state;
+    const char *wanted = getenv("DOBBY_TEST_SEED");
+    uint64_t first = wanted == NULL ? 1 : strtoull(wanted, NULL, 10);
+    size_t count = wanted == NULL ? SEEDS : 1;
+    print_message("seeds %" PRIu64 " to %" PRIu64 "\n", first, first + count - 1);
+    for (size_t i = 0; i < count; i++)
+        run_seed(first + i);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_operations_agree)};
+    int failed = cmocka_run_group_tests_name("store, random operations", tests, NULL, NULL);
+    backends_release();
+    return failed;
+}

@@ -773,7 +773,9 @@ static void bad_outcomes_are_refused(void **state)
     outcomes[8].summary = &summary;
     for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++) {
         struct outcome pair[] = {make_outcome("r00", 1, OUTCOME_COMPLETED, &summary), outcomes[i]};
+        pair[0].stale = true;
         ASSERT_FAILS(store_settle(store, pair, 2, SECOND, err), DOBBY_INVALID_ARGUMENT);
+        assert_false(pair[0].stale);
     }
     assert_int_equal(get_row(store, "r00").state, RECORD_LEASED);
 }

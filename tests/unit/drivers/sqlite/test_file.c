@@ -1,0 +1,340 @@
+/* What holds of the file: its schema's guards, several processes on it, kills, readers beside writers. */
+#include "contract/store_testing.h"
+#include "sqlite_helper.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+struct fixture {
+    char *directory;
+    char path[256];
+    struct store *store;
+};
+
+static dobby_code open_file(const char *path, enum sqlite_access access, struct store **store,
+                            struct dobby_error *err)
+{
+    struct store_sqlite_options options = {.path = path, .access = access, .busy_timeout_ms = 20000};
+    return store_sqlite_open(&options, store, err);
+}
+
+static int open_fixture(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    assert_non_null(fixture);
+    fixture->directory = test_directory_open();
+    (void)snprintf(fixture->path, sizeof fixture->path, "%s", test_path(fixture->directory, "a.db"));
+    ASSERT_OK(open_file(fixture->path, SQLITE_ACCESS_CREATE, &fixture->store, err));
+    *state = fixture;
+    return 0;
+}
+
+static int close_fixture(void **state)
+{
+    struct fixture *fixture = *state;
+    store_close(fixture->store);
+    test_directory_close(fixture->directory);
+    free(fixture);
+    return 0;
+}
+
+/* Puts count records "000", "001", ... */
+static void put_numbered(struct store *store, size_t count)
+{
+    struct put_counts counts = {0};
+    ASSERT_OK(store_sync_begin(store, "/src", 1, err));
+    for (size_t i = 0; i < count; i++) {
+        char id[24];
+        (void)snprintf(id, sizeof id, "%03zu", i);
+        struct record_input input = make_input(id, "a.c", "some text");
+        ASSERT_OK(store_put(store, &input, 1, 1, &counts, err));
+    }
+    ASSERT_OK(store_sync_end(store, "", &counts, err));
+}
+
+/* Claims one record and completes it with the summary of this number. */
+static void complete_one(struct store *store, uint32_t number)
+{
+    struct record_batch batch;
+    ASSERT_OK(store_claim(store, "w", 1, 100, 1, &batch, err));
+    assert_int_equal(batch.count, 1);
+    struct summary summary = make_summary(number, number == 1 ? "the first" : "the second");
+    struct outcome outcome =
+        make_outcome(batch.records[0].id, batch.records[0].attempt, OUTCOME_COMPLETED, &summary);
+    ASSERT_OK(store_settle(store, &outcome, 1, 2, err));
+    assert_false(outcome.stale);
+    record_batch_release(&batch);
+}
+
+/* Someone sets a record back to pending by hand: what was inferred before is kept, and one is current. */
+static void equal_keys_never_have_two_summaries(void **state)
+{
+    struct fixture *fixture = *state;
+    sqlite3 *db = test_connect(fixture->path);
+    put_numbered(fixture->store, 1);
+    complete_one(fixture->store, 1);
+    test_execute(fixture->path, "UPDATE record SET state = 1");
+    complete_one(fixture->store, 1);
+    assert_int_equal(test_query(db, "SELECT count(*) FROM summary"), 1);
+    assert_int_equal(test_query(db, "SELECT sum(current) FROM summary"), 1);
+
+    test_execute(fixture->path, "UPDATE record SET state = 1");
+    complete_one(fixture->store, 2);
+    assert_int_equal(test_query(db, "SELECT count(*) FROM summary"), 2);
+    assert_int_equal(test_query(db, "SELECT sum(current) FROM summary"), 1);
+    struct store_counts counts;
+    ASSERT_OK(store_count(fixture->store, &counts, err));
+    assert_int_equal(counts.summaries, 1);
+    assert_int_equal(counts.tokens_in, 102);
+    char *text = dump_store(fixture->store);
+    assert_non_null(strstr(text, "the second"));
+    assert_null(strstr(text, "the first"));
+    free(text);
+
+    test_execute(fixture->path, "UPDATE record SET state = 1");
+    complete_one(fixture->store, 1);
+    assert_int_equal(test_query(db, "SELECT count(*) FROM summary"), 2);
+    assert_int_equal(test_query(db, "SELECT count(*) FROM summaries WHERE summary = 'the first'"), 1);
+    assert_int_equal(test_query(db, "SELECT count(*) FROM provenance"), 2);
+    sqlite3_close(db);
+}
+
+/* The schema itself refuses what no version of Dobby should ever write. */
+static void the_schema_guards_the_invariants(void **state)
+{
+    static const char *const statements[] = {
+        "INSERT INTO summary SELECT seq + 1, 'x', record_seq, result_key, 0, text, confidence, provenance_id,"
+        " 1, 1, 1, content_sha256, 1 FROM summary", /* an equal key */
+        "INSERT INTO summary SELECT seq + 1, 'x', record_seq, zeroblob(32), 1, text, confidence,"
+        " provenance_id, 1, 1, 1, content_sha256, 1 FROM summary", /* a second current one */
+        "INSERT INTO summary SELECT seq + 1, 'x', 999, zeroblob(32), 1, text, confidence,"
+        " provenance_id, 1, 1, 1, content_sha256, 1 FROM summary", /* of no record */
+        "UPDATE record SET state = 2",                             /* leased to nobody */
+        "UPDATE record SET owner = 'w', lease_until_us = 1",       /* a lease on what is done */
+        "UPDATE record SET state = 7",
+        "UPDATE record SET content_sha256 = x'00'",
+        "UPDATE summary SET confidence = 2",
+        "UPDATE record SET first_line = 'one'",
+        "INSERT INTO record(id, source_id, path, language, first_line, last_line, position, content_sha256,"
+        " content_length, state, excluded, state_us) SELECT id, source_id, path, language, 1, 1, 1,"
+        " content_sha256, 1, 1, 0, 1 FROM record",
+    };
+    struct fixture *fixture = *state;
+    put_numbered(fixture->store, 1);
+    complete_one(fixture->store, 1);
+    sqlite3 *db = test_connect(fixture->path);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA foreign_keys = ON", NULL, NULL, NULL), SQLITE_OK);
+    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
+        if (sqlite3_exec(db, statements[i], NULL, NULL, NULL) != SQLITE_CONSTRAINT)
+            fail_msg("%s: %s", statements[i], sqlite3_errmsg(db));
+    }
+    sqlite3_close(db);
+}
+
+static void removal_leaves_no_row_behind(void **state)
+{
+    struct fixture *fixture = *state;
+    put_numbered(fixture->store, 3);
+    complete_one(fixture->store, 1);
+    (void)sync_source(fixture->store, "/src", NULL, 0, "", 1);
+    sqlite3 *db = test_connect(fixture->path);
+    assert_int_equal(test_query(db, "SELECT (SELECT count(*) FROM record) + (SELECT count(*) FROM content)"
+                                    " + (SELECT count(*) FROM summary)"),
+                     0);
+    sqlite3_close(db);
+}
+
+static void unchanged_records_are_not_written(void **state)
+{
+    struct fixture *fixture = *state;
+    put_numbered(fixture->store, 20);
+    sqlite3 *db = test_connect(fixture->path);
+    int64_t version = test_query(db, "PRAGMA data_version");
+    char wal[300];
+    (void)snprintf(wal, sizeof wal, "%s-wal", fixture->path);
+    int64_t wal_bytes = test_size(wal);
+    put_numbered(fixture->store, 20);
+    assert_int_equal(test_query(db, "PRAGMA data_version"), version);
+    assert_int_equal(test_size(wal), wal_bytes);
+    /* And the check can tell: */
+    put_numbered(fixture->store, 21);
+    assert_int_not_equal(test_query(db, "PRAGMA data_version"), version);
+    sqlite3_close(db);
+}
+
+static void the_file_says_what_it_is(void **state)
+{
+    struct fixture *fixture = *state;
+    sqlite3 *db = test_connect(fixture->path);
+    assert_int_equal(test_query(db, "PRAGMA application_id"), 0x446F6262);
+    assert_int_equal(test_query(db, "PRAGMA user_version"), 1);
+    assert_int_equal(test_query(db, "PRAGMA auto_vacuum"), 0);
+    assert_int_equal(test_query(db, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+    sqlite3_close(db);
+}
+
+struct writing {
+    struct store *writer;
+    unsigned rows;
+};
+
+static dobby_code write_meanwhile(void *context, const struct record_row *row, struct dobby_error *err)
+{
+    struct writing *writing = context;
+    struct record_batch batch;
+    (void)row;
+    writing->rows++;
+    dobby_code code = store_claim(writing->writer, "w", 1, 100, 1, &batch, err);
+    record_batch_release(&batch);
+    return code;
+}
+
+static void a_slow_listing_holds_nobody_up(void **state)
+{
+    struct fixture *fixture = *state;
+    struct writing writing = {0};
+    struct store *reader = NULL;
+    struct store_counts counts;
+    put_numbered(fixture->store, 10);
+    writing.writer = fixture->store;
+    ASSERT_OK(open_file(fixture->path, SQLITE_ACCESS_READ, &reader, err));
+    /* The listing shows the store as it was when it began. */
+    ASSERT_OK(
+        store_list(reader, &(struct record_filter){.state = RECORD_PENDING}, write_meanwhile, &writing, err));
+    assert_int_equal(writing.rows, 10);
+    ASSERT_OK(store_count(reader, &counts, err));
+    assert_int_equal(counts.by_state[RECORD_LEASED], 10);
+    store_close(reader);
+}
+
+/* One process' work: claims and settles until nothing is left. */
+static int work(const char *path, uint32_t first_number)
+{
+    struct store *store = NULL;
+    struct dobby_error err = {0};
+    char owner[32];
+    uint32_t number = first_number;
+    (void)snprintf(owner, sizeof owner, "w%u", first_number);
+    dobby_code code = open_file(path, SQLITE_ACCESS_WRITE, &store, &err);
+    size_t count = 1;
+    while (code == DOBBY_OK && count > 0) {
+        struct record_batch batch;
+        struct summary summaries[7];
+        struct outcome outcomes[7];
+        code = store_claim(store, owner, 1, 100, 7, &batch, &err);
+        for (size_t i = 0; i < batch.count; i++) {
+            summaries[i] = make_summary(number++, "text");
+            outcomes[i] =
+                make_outcome(batch.records[i].id, batch.records[i].attempt, OUTCOME_COMPLETED, &summaries[i]);
+        }
+        if (code == DOBBY_OK)
+            code = store_settle(store, outcomes, batch.count, 2, &err);
+        for (size_t i = 0; i < batch.count; i++) {
+            if (outcomes[i].stale)
+                code = DOBBY_INTERNAL;
+        }
+        count = batch.count;
+        record_batch_release(&batch);
+    }
+    if (code != DOBBY_OK)
+        (void)fprintf(stderr, "%s: %s\n", dobby_code_name(code), err.detail);
+    store_close(store);
+    return code == DOBBY_OK ? 0 : 1;
+}
+
+static void assert_all_completed_once(const char *path, int64_t records)
+{
+    sqlite3 *db = test_connect(path);
+    assert_int_equal(test_query(db, "SELECT count(*) FROM record WHERE state = 3"), records);
+    assert_int_equal(test_query(db, "SELECT count(*) FROM summary"), records);
+    assert_int_equal(test_query(db, "SELECT count(DISTINCT record_seq) FROM summary WHERE current = 1"),
+                     records);
+    assert_int_equal(test_query(db, "SELECT integrity_check = 'ok' FROM pragma_integrity_check"), 1);
+    assert_int_equal(test_query(db, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+    sqlite3_close(db);
+}
+
+static void processes_share_the_work(void **state)
+{
+    enum { PROCESSES = 4, RECORDS = 200 };
+    struct fixture *fixture = *state;
+    pid_t children[PROCESSES];
+    put_numbered(fixture->store, RECORDS);
+    store_close(fixture->store); /* a connection must not be carried across a fork */
+    fixture->store = NULL;
+    for (uint32_t i = 0; i < PROCESSES; i++) {
+        children[i] = fork();
+        assert_int_not_equal(children[i], -1);
+        if (children[i] == 0)
+            _exit(work(fixture->path, (i + 1) << 16));
+    }
+    for (size_t i = 0; i < PROCESSES; i++) {
+        int status = 0;
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    assert_all_completed_once(fixture->path, RECORDS);
+    sqlite3 *db = test_connect(fixture->path);
+    assert_int_equal(test_query(db, "SELECT max(attempt) FROM record"), 1); /* nothing was claimed twice */
+    sqlite3_close(db);
+}
+
+/* Killed over and over in the middle of its work, the work gets done, once. */
+static void kills_lose_and_double_nothing(void **state)
+{
+    enum { KILLS = 12, RECORDS = 300 };
+    struct fixture *fixture = *state;
+    put_numbered(fixture->store, RECORDS);
+    store_close(fixture->store);
+    fixture->store = NULL;
+    for (uint32_t i = 0; i < KILLS; i++) {
+        pid_t child = fork();
+        assert_int_not_equal(child, -1);
+        if (child == 0)
+            _exit(work(fixture->path, (i + 1) << 16));
+        struct timespec pause = {0, (long)(1 + i * 7 % 20) * 1000000};
+        (void)nanosleep(&pause, NULL);
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        /* A reader sees all that was committed, though the killed one left its WAL behind. */
+        struct store *reader = NULL;
+        struct store_counts counts;
+        ASSERT_OK(open_file(fixture->path, SQLITE_ACCESS_READ, &reader, err));
+        ASSERT_OK(store_count(reader, &counts, err));
+        assert_int_equal(counts.total, RECORDS);
+        assert_int_equal(counts.summaries, counts.by_state[RECORD_COMPLETED]);
+        store_close(reader);
+        ASSERT_OK(open_file(fixture->path, SQLITE_ACCESS_WRITE, &fixture->store, err));
+        struct owner_list owners;
+        ASSERT_OK(store_owners(fixture->store, &owners, err));
+        for (size_t j = 0; j < owners.count; j++) {
+            uint64_t released = 0;
+            ASSERT_OK(store_release_owner(fixture->store, owners.owners[j], 3, &released, err));
+            assert_in_range(released, 1, 7);
+        }
+        owner_list_release(&owners);
+        store_close(fixture->store);
+        fixture->store = NULL;
+    }
+    assert_int_equal(work(fixture->path, (KILLS + 1) << 16), 0);
+    assert_all_completed_once(fixture->path, RECORDS);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(equal_keys_never_have_two_summaries),
+        TEST(the_schema_guards_the_invariants),
+        TEST(removal_leaves_no_row_behind),
+        TEST(unchanged_records_are_not_written),
+        TEST(the_file_says_what_it_is),
+        TEST(a_slow_listing_holds_nobody_up),
+        TEST(processes_share_the_work),
+        TEST(kills_lose_and_double_nothing),
+    };
+    return cmocka_run_group_tests_name("sqlite file", tests, NULL, NULL);
+}

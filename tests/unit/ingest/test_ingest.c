@@ -1,6 +1,7 @@
 #include "base/limits.h"
 #include "ingest/ingest.h"
 #include "store/store_memory.h"
+#include "store/store_ops.h"
 #include "tokenizer_helper.h"
 #include "tree_helper.h"
 #include "unit/test.h"
@@ -139,11 +140,19 @@ static void an_edit_touches_only_what_changed(void **state)
     check_records(fixture, "a.c||0-0|skipped empty\nb.c|c|1-1|pending\n");
 }
 
+static void make_repository(const struct tree *tree)
+{
+    if (!tree_git_init(tree, "")) {
+        print_message("skipped: git is not installed\n");
+        skip();
+    }
+}
+
 static void what_git_ignores_is_not_seen(void **state)
 {
     struct fixture *fixture = *state;
     const struct tree *tree = &fixture->tree;
-    tree_git_init(tree, "");
+    make_repository(tree);
     tree_write_text(tree, ".gitignore", "*.o\n/build/\n!keep.o\n");
     tree_write_text(tree, "src/tracked.c", "int tracked;\n");
     tree_write_text(tree, "src/untracked.c", "int untracked;\n");
@@ -155,9 +164,10 @@ static void what_git_ignores_is_not_seen(void **state)
     tree_write_text(tree, "src/.gitignore", "local\n");
     tree_write_text(tree, "src/local", "text\n");
     static const char *const tracked[] = {"src/tracked.c", "build/forced.c", "src/gone.c"};
-    tree_git_add(tree, "", tracked, COUNT_OF(tracked));
+    for (size_t i = 0; i < COUNT_OF(tracked); i++)
+        tree_git_add(tree, tracked[i]);
     assert_int_equal(unlink(tree_path(tree, "src/gone.c")), 0);
-    tree_git_init(tree, "nested");
+    assert_true(tree_git_init(tree, "nested"));
     tree_write_text(tree, "nested/x.c", "int nested;\n");
     ingest(fixture, "");
     assert_true(fixture->report.git);
@@ -176,7 +186,7 @@ static void a_part_of_a_work_tree_is_synchronised_alone(void **state)
 {
     struct fixture *fixture = *state;
     const struct tree *tree = &fixture->tree;
-    tree_git_init(tree, "");
+    make_repository(tree);
     tree_write_text(tree, "a/one.c", "int one;\n");
     tree_write_text(tree, "ab/two.c", "int two;\n");
     tree_write_text(tree, "b/three.c", "int three;\n");
@@ -211,7 +221,7 @@ static void a_file_of_a_plain_directory_is_synchronised_alone(void **state)
 static void repositories_own_files_are_a_plain_directory(void **state)
 {
     struct fixture *fixture = *state;
-    tree_git_init(&fixture->tree, "");
+    make_repository(&fixture->tree);
     ingest(fixture, ".git");
     assert_false(fixture->report.git);
     assert_true(fixture->report.files_seen > 0);
@@ -221,7 +231,7 @@ static void a_broken_repository_is_an_error(void **state)
 {
     struct fixture *fixture = *state;
     struct dobby_error err;
-    tree_git_init(&fixture->tree, "");
+    make_repository(&fixture->tree);
     tree_write_text(&fixture->tree, "a.c", "int a;\n");
     tree_write_text(&fixture->tree, ".git/index",
                     "this is no index, and it is long enough to be read as one");
@@ -234,7 +244,7 @@ static void names_that_are_not_utf8_are_shown_and_kept_apart(void **state)
 {
     struct fixture *fixture = *state;
     const struct tree *tree = &fixture->tree;
-    tree_git_init(tree, "");
+    make_repository(tree);
     tree_write_text(tree, "\xff.c", "int a;\n");
     tree_write_text(tree, "\\xFF.c", "int a;\n");
     tree_write_text(tree, "new\nline/\xe2\x82.c", "int a;\n");
@@ -295,6 +305,32 @@ static void what_cannot_be_ingested_leaves_the_store_alone(void **state)
     assert_true(ingest_path(fixture->store, tree_path(tree, "loop"), &fixture->options, &fixture->report,
                             &err) != DOBBY_OK);
     check_records(fixture, "");
+}
+
+static dobby_code begin_well(struct store *store, const char *source, int64_t now, struct dobby_error *err)
+{
+    (void)store, (void)source, (void)now, (void)err;
+    return DOBBY_OK;
+}
+
+static dobby_code put_badly(struct store *store, const struct record_input *records, size_t count,
+                            int64_t now, struct put_counts *counts, struct dobby_error *err)
+{
+    (void)store, (void)records, (void)now, (void)counts;
+    return DOBBY_FAIL(err, DOBBY_STORE_FULL, "%zu records", count);
+}
+
+/* sync_end is missing: to call it would crash. */
+static void a_failing_store_ends_the_ingest(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct store_ops ops = {.name = "failing", .sync_begin = begin_well, .put = put_badly};
+    struct store failing = {.ops = &ops};
+    struct dobby_error err;
+    tree_write_text(&fixture->tree, "a.c", "int a;\n");
+    assert_code(ingest_path(&failing, fixture->tree.root, &fixture->options, &fixture->report, &err),
+                DOBBY_STORE_FULL);
+    assert_int_equal(fixture->report.files_seen, 0);
 }
 
 static bool cancel_after(void *context)
@@ -363,6 +399,7 @@ int main(void)
         TEST(names_that_are_not_utf8_are_shown_and_kept_apart),
         TEST(content_is_stored_as_it_is),
         TEST(what_cannot_be_ingested_leaves_the_store_alone),
+        TEST(a_failing_store_ends_the_ingest),
         TEST(a_canceled_ingest_removes_nothing),
         TEST(more_records_than_a_batch_are_put_in_several),
     };

@@ -2,6 +2,7 @@
 #ifndef TESTS_UNIT_INGEST_TREE_HELPER_H
 #define TESTS_UNIT_INGEST_TREE_HELPER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { TREE_PATH_BYTES = 4096 };
@@ -18,9 +19,10 @@ void tree_write(const struct tree *tree, const char *relative, const void *bytes
 void tree_write_text(const struct tree *tree, const char *relative, const char *text);
 void tree_mkdir(const struct tree *tree, const char *relative);
 
-/* A git repository in the directory relative ("" is the root), and what it tracks. */
-void tree_git_init(const struct tree *tree, const char *relative);
-void tree_git_add(const struct tree *tree, const char *relative, const char *const *paths, size_t count);
+/* Makes a git repository in the directory relative ("" is the root). False where git is not installed. */
+bool tree_git_init(const struct tree *tree, const char *relative);
+/* Tracks a file of the root's repository. */
+void tree_git_add(const struct tree *tree, const char *relative);
 
 /* Runs the program with bash; returns its exit status. */
 int tree_run_script(const char *script, const char *argument);

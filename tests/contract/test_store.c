@@ -1,101 +1,5 @@
-/* Holds every backend to the text of store/store.h. */
-#include "contract/backend_helper.h"
-#include "contract/store_testing.h"
-
-enum { SECOND = 1000000 };
-
-static int open_backend(void **state)
-{
-    const struct backend *backend = *state;
-    *state = backend->open();
-    return 0;
-}
-
-static int close_backend(void **state)
-{
-    store_close(*state);
-    return 0;
-}
-
-/* Claims up to limit records for owner at now_us for 60 s and writes "id:attempt " for each into text. */
-static void claim_text(struct store *store, const char *owner, int64_t now_us, size_t limit, char text[512])
-{
-    struct record_batch batch;
-    ASSERT_OK(store_claim(store, owner, now_us, now_us + 60 * SECOND, limit, &batch, err));
-    size_t used = 0;
-    text[0] = '\0';
-    for (size_t i = 0; i < batch.count; i++)
-        used += (size_t)snprintf(text + used, 512 - used, "%s:%u ", batch.records[i].id,
-                                 batch.records[i].attempt);
-    record_batch_release(&batch);
-}
-
-static void assert_claims(struct store *store, const char *owner, int64_t now_us, size_t limit,
-                          const char *want)
-{
-    char text[512];
-    claim_text(store, owner, now_us, limit, text);
-    assert_string_equal(text, want);
-}
-
-/* Settles one lease; returns whether it was stale. */
-static bool settle(struct store *store, const char *id, uint32_t attempt, enum outcome_kind kind,
-                   uint32_t number, int64_t now_us)
-{
-    struct summary summary = make_summary(number, "a summary");
-    struct outcome outcome = make_outcome(id, attempt, kind, &summary);
-    ASSERT_OK(store_settle(store, &outcome, 1, now_us, err));
-    return outcome.stale;
-}
-
-static void assert_put(struct store *store, const struct record_input *inputs, size_t count,
-                       const char *scope, struct put_counts want)
-{
-    struct put_counts got = sync_source(store, "/src", inputs, count, scope, SECOND);
-    assert_int_equal(got.added, want.added);
-    assert_int_equal(got.updated, want.updated);
-    assert_int_equal(got.unchanged, want.unchanged);
-    assert_int_equal(got.removed, want.removed);
-}
-
-struct seen_row {
-    unsigned count;
-    enum record_state state;
-    uint32_t attempt, tries, first_line, position;
-    char path[64], reason[64], error_id[64], summary[64];
-    char content[64];
-    int64_t state_us, summary_us;
-};
-
-static dobby_code see_row(void *context, const struct record_row *row, struct dobby_error *err)
-{
-    struct seen_row *seen = context;
-    (void)err;
-    *seen = (struct seen_row){.count = seen->count + 1,
-                              .state = row->state,
-                              .attempt = row->attempt,
-                              .tries = row->tries,
-                              .first_line = row->first_line,
-                              .position = row->position,
-                              .state_us = row->state_unix_us,
-                              .summary_us = row->summary_unix_us};
-    (void)snprintf(seen->path, sizeof seen->path, "%s", row->path);
-    (void)snprintf(seen->reason, sizeof seen->reason, "%s", row->reason == NULL ? "-" : row->reason);
-    (void)snprintf(seen->error_id, sizeof seen->error_id, "%s", row->error_id == NULL ? "-" : row->error_id);
-    (void)snprintf(seen->summary, sizeof seen->summary, "%s",
-                   row->summary == NULL ? "-" : row->summary->text);
-    (void)snprintf(seen->content, sizeof seen->content, "%.*s", (int)row->content_length,
-                   row->content == NULL ? "" : row->content);
-    return DOBBY_OK;
-}
-
-static struct seen_row get_row(struct store *store, const char *id)
-{
-    struct seen_row seen = {0};
-    ASSERT_OK(store_get(store, id, see_row, &seen, err));
-    assert_int_equal(seen.count, 1);
-    return seen;
-}
+/* Holds every backend to what store/store.h says of ingest, leases, results and arguments. */
+#include "contract/suite_helper.h"
 
 /* ---- ingest ---- */
 
@@ -318,19 +222,6 @@ static void content_is_any_bytes(void **state)
 
 /* ---- work ---- */
 
-static void put_many(struct store *store, size_t count)
-{
-    static char ids[64][24];
-    struct record_input inputs[64];
-    for (size_t i = 0; i < count; i++) {
-        (void)snprintf(ids[i], sizeof ids[i], "r%02zu", i);
-        /* The paths run backwards: claims go by the order of the puts all the same. */
-        inputs[i] = make_input(ids[i], "same.c", "text");
-        inputs[i].position = (uint32_t)(count - i);
-    }
-    (void)sync_source(store, "/src", inputs, count, "", SECOND);
-}
-
 static void claims_in_order_of_put(void **state)
 {
     struct store *store = *state;
@@ -497,209 +388,6 @@ static void claims_are_bounded_in_bytes(void **state)
     free(content);
 }
 
-/* ---- reading ---- */
-
-static void lists_by_source_path_and_position(void **state)
-{
-    struct store *store = *state;
-    struct record_input inputs[] = {make_input("1", "b.c", "x"), make_input("2", "a/b.c", "x"),
-                                    make_input("3", "a.c", "x"), make_input("4", "a.c", "x"),
-                                    make_input("5", "a.c", "x")};
-    inputs[2].position = 1;
-    struct record_input other = make_input("6", "z.c", "x");
-    (void)sync_source(store, "/src", inputs, 5, "", SECOND);
-    (void)sync_source(store, "/other", &other, 1, "", SECOND);
-    char *text = dump_filtered(store, &(struct record_filter){0});
-    char order[16] = "";
-    size_t count = 0;
-    for (const char *line = text; *line != '\0'; line = strchr(line, '\n') + 1)
-        order[count++] = *line;
-    assert_string_equal(order, "645321");
-    free(text);
-}
-
-static void filters_apply_together(void **state)
-{
-    static const struct {
-        const char *name;
-        struct record_filter filter;
-        unsigned want;
-    } cases[] = {
-        {"all", {0}, 6},
-        {"limit", {.limit = 2}, 2},
-        {"limit beyond", {.limit = UINT64_MAX}, 6},
-        {"state", {.state = RECORD_COMPLETED}, 1},
-        {"state and glob", {.state = RECORD_PENDING, .path_glob = "src/*"}, 2},
-        {"star crosses slashes", {.path_glob = "src/*.c"}, 3},
-        {"one character", {.path_glob = "?.md"}, 1},
-        {"set", {.path_glob = "src/[ab].c"}, 2},
-        {"not in set", {.path_glob = "src/[^a]*"}, 2},
-        {"case matters", {.path_glob = "SRC/*"}, 0},
-        {"empty pattern", {.path_glob = ""}, 1},
-        {"id prefix", {.id_prefix = "1"}, 2},
-        {"empty id prefix", {.id_prefix = ""}, 6},
-        {"id prefix and glob", {.id_prefix = "1", .path_glob = "*.md"}, 1},
-        {"pattern signs in a prefix", {.id_prefix = "?"}, 0},
-    };
-    struct store *store = *state;
-    struct record_input inputs[] = {make_input("1", "src/a.c", "x"),     make_input("12", "\xc3\xa9.md", "x"),
-                                    make_input("2", "src/b.c", "x"),     make_input("3", "src/d/e.c", "x"),
-                                    make_input("4", "notes/f.txt", "x"), make_input("5", "", "x")};
-    (void)sync_source(store, "/src", inputs, 6, "", SECOND);
-    assert_claims(store, "w", SECOND, 1, "1:1 ");
-    assert_false(settle(store, "1", 1, OUTCOME_COMPLETED, 1, SECOND));
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct seen_row seen = {0};
-        ASSERT_OK(store_list(store, &cases[i].filter, see_row, &seen, err));
-        if (seen.count != cases[i].want)
-            fail_msg("%s: %u rows, not %u", cases[i].name, seen.count, cases[i].want);
-    }
-}
-
-/* The same patterns and paths on every backend; what is right here is what SQLite's GLOB says. */
-static void globs_agree(void **state)
-{
-    static const struct {
-        const char *pattern, *path;
-        bool want;
-    } cases[] = {
-        {"*", "", true},
-        {"*", "a/b", true},
-        {"**", "a", true},
-        {"a*b*c", "aXbYbZc", true},
-        {"a*b*c", "aXbYb", false},
-        {"?", "", false},
-        {"?", "ab", false},
-        {"?", "\xe2\x82\xac", true},
-        {"*?", "", false},
-        {"*?", "a", true},
-        {"[]]", "]", true},
-        {"[]a]", "a", true},
-        {"[^]]", "]", false},
-        {"[^]]", "x", true},
-        {"[a-c]", "b", true},
-        {"[a-c]", "d", false},
-        {"[c-a]", "b", false},
-        {"[a-]", "-", true},
-        {"[-a]", "-", true},
-        {"[a-c-e]", "d", false},
-        {"[a-c-e]", "e", true},
-        {"[a", "a", false},
-        {"[", "[", false},
-        {"*[b]", "aab", true},
-        {"*[b]c", "abbc", true},
-        {"[*]", "*", true},
-        {"[*]", "a", false},
-        {"[?]", "?", true},
-        {"a", "A", false},
-        {"a\\*", "a\\x", true},
-        {"[\xc3\xa0-\xc3\xbf]", "\xc3\xa9", true},
-        {"[^a]", "", false},
-        {"[^a", "b", false},
-        {"]", "]", true},
-        {"*]", "a]", true},
-        {"%", "abc", false},
-        {"_", "a", false},
-        {"*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaa", false},
-    };
-    struct store *store = *state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct record_input input = make_input("id", cases[i].path, "x");
-        struct seen_row seen = {0};
-        (void)sync_source(store, "/src", &input, 1, "", SECOND);
-        ASSERT_OK(
-            store_list(store, &(struct record_filter){.path_glob = cases[i].pattern}, see_row, &seen, err));
-        if (seen.count != (cases[i].want ? 1U : 0U))
-            fail_msg("'%s' and '%s': %s", cases[i].pattern, cases[i].path,
-                     seen.count == 0 ? "no match" : "a match");
-    }
-}
-
-static void gets_by_id_or_prefix(void **state)
-{
-    struct store *store = *state;
-    struct record_input inputs[] = {make_input("abc", "1", "x"), make_input("abcd", "2", "x"),
-                                    make_input("abd", "3", "x"), make_input("\xf4\x8f\xbf\xbf", "4", "x"),
-                                    make_input("q%", "5", "x")};
-    (void)sync_source(store, "/src", inputs, 5, "", SECOND);
-    assert_string_equal(get_row(store, "abc").path, "1"); /* exact, though it is a prefix of another */
-    assert_string_equal(get_row(store, "abd").path, "3");
-    assert_string_equal(get_row(store, "abcd").path, "2");
-    assert_string_equal(get_row(store, "q").path, "5");
-    assert_string_equal(get_row(store, "\xf4\x8f\xbf\xbf").path, "4");
-    struct seen_row seen = {0};
-    ASSERT_FAILS(store_get(store, "ab", see_row, &seen, err), DOBBY_STORE_AMBIGUOUS_ID);
-    ASSERT_FAILS(store_get(store, "x", see_row, &seen, err), DOBBY_STORE_NOT_FOUND);
-    ASSERT_FAILS(store_get(store, "abcde", see_row, &seen, err), DOBBY_STORE_NOT_FOUND);
-    ASSERT_FAILS(store_get(store, "%", see_row, &seen, err), DOBBY_STORE_NOT_FOUND);
-    assert_int_equal(seen.count, 0);
-}
-
-static void content_is_read_only_when_asked_for(void **state)
-{
-    struct store *store = *state;
-    struct record_input input = make_input("a", "a.c", "text");
-    (void)sync_source(store, "/src", &input, 1, "", SECOND);
-    struct seen_row seen = {0};
-    ASSERT_OK(store_list(store, &(struct record_filter){0}, see_row, &seen, err));
-    assert_string_equal(seen.content, "");
-    ASSERT_OK(store_list(store, &(struct record_filter){.with_content = true}, see_row, &seen, err));
-    assert_string_equal(seen.content, "text");
-}
-
-struct stopping {
-    struct store *store;
-    unsigned count;
-    dobby_code inner;
-};
-
-static dobby_code stop_at_second(void *context, const struct record_row *row, struct dobby_error *err)
-{
-    struct stopping *stopping = context;
-    struct store_counts counts;
-    (void)row;
-    stopping->inner = store_count(stopping->store, &counts, NULL);
-    if (++stopping->count == 2)
-        return DOBBY_FAIL(err, DOBBY_CANCELED, "enough");
-    return DOBBY_OK;
-}
-
-static void visitors_stop_the_listing_and_keep_off_the_handle(void **state)
-{
-    struct store *store = *state;
-    struct stopping stopping = {.store = store};
-    put_many(store, 3);
-    ASSERT_FAILS(store_list(store, &(struct record_filter){0}, stop_at_second, &stopping, err),
-                 DOBBY_CANCELED);
-    assert_int_equal(stopping.count, 2);
-    assert_int_equal(stopping.inner, DOBBY_INVALID_ARGUMENT);
-    struct store_counts counts;
-    ASSERT_OK(store_count(store, &counts, err));
-    assert_int_equal(counts.total, 3);
-}
-
-static void reasons_come_most_frequent_first(void **state)
-{
-    struct store *store = *state;
-    static const char *const reasons[] = {"b", "a", "b", "c", "c"};
-    static const char *const ids[] = {"1", "2", "3", "4", "5"};
-    struct record_input inputs[5];
-    for (size_t i = 0; i < 5; i++) {
-        inputs[i] = make_input(ids[i], "x", "x");
-        inputs[i].skip_reason = reasons[i];
-    }
-    (void)sync_source(store, "/src", inputs, 5, "", SECOND);
-    struct reason_counts counts;
-    ASSERT_OK(store_reasons(store, &counts, err));
-    char text[64] = "";
-    for (size_t i = 0; i < counts.count; i++)
-        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "%s%d ", counts.rows[i].reason,
-                       (int)counts.rows[i].count);
-    assert_string_equal(text, "b2 c2 a1 ");
-    reason_counts_release(&counts);
-    reason_counts_release(&counts);
-}
-
 /* ---- arguments ---- */
 
 static void bad_arguments_are_refused(void **state)
@@ -780,60 +468,29 @@ static void bad_outcomes_are_refused(void **state)
     assert_int_equal(get_row(store, "r00").state, RECORD_LEASED);
 }
 
-#define TEST(name)                                                                                           \
-    {                                                                                                        \
-#name, name                                                                                          \
-    }
-static const struct {
-    const char *name;
-    CMUnitTestFunction test;
-} tests[] = {
-    TEST(put_adds_and_keeps),
-    TEST(put_moves_without_losing_the_summary),
-    TEST(new_content_is_work_again),
-    TEST(new_content_outdates_the_lease),
-    TEST(skip_reason_comes_changes_and_goes),
-    TEST(a_runs_skip_stays),
-    TEST(removes_what_is_gone_in_scope),
-    TEST(removal_takes_the_summary_and_leaves_other_sources),
-    TEST(an_unfinished_synchronisation_removes_nothing),
-    TEST(an_id_belongs_to_one_source),
-    TEST(content_is_any_bytes),
-    TEST(claims_in_order_of_put),
-    TEST(expired_leases_are_claimed_again),
-    TEST(renewed_leases_hold),
-    TEST(outcomes_lead_to_their_states),
-    TEST(stale_outcomes_leave_the_others_alone),
-    TEST(owners_are_listed_and_released),
-    TEST(claims_are_bounded_in_bytes),
-    TEST(lists_by_source_path_and_position),
-    TEST(filters_apply_together),
-    TEST(globs_agree),
-    TEST(gets_by_id_or_prefix),
-    TEST(content_is_read_only_when_asked_for),
-    TEST(visitors_stop_the_listing_and_keep_off_the_handle),
-    TEST(reasons_come_most_frequent_first),
-    TEST(bad_arguments_are_refused),
-    TEST(bad_outcomes_are_refused),
-};
-
 int main(void)
 {
-    enum { TESTS = sizeof tests / sizeof tests[0] };
-    static char names[BACKEND_COUNT * TESTS][96];
-    struct CMUnitTest all[BACKEND_COUNT * TESTS];
-    for (size_t b = 0; b < BACKEND_COUNT; b++) {
-        for (size_t t = 0; t < TESTS; t++) {
-            size_t i = b * TESTS + t;
-            (void)snprintf(names[i], sizeof names[i], "%s: %s", backends[b].name, tests[t].name);
-            all[i] = (struct CMUnitTest){.name = names[i],
-                                         .test_func = tests[t].test,
-                                         .setup_func = open_backend,
-                                         .teardown_func = close_backend,
-                                         .initial_state = (void *)&backends[b]};
-        }
-    }
-    int failed = _cmocka_run_group_tests("store", all, BACKEND_COUNT * TESTS, NULL, NULL);
-    backends_release();
-    return failed;
+    static const struct suite_test tests[] = {
+        SUITE_TEST(put_adds_and_keeps),
+        SUITE_TEST(put_moves_without_losing_the_summary),
+        SUITE_TEST(new_content_is_work_again),
+        SUITE_TEST(new_content_outdates_the_lease),
+        SUITE_TEST(skip_reason_comes_changes_and_goes),
+        SUITE_TEST(a_runs_skip_stays),
+        SUITE_TEST(removes_what_is_gone_in_scope),
+        SUITE_TEST(removal_takes_the_summary_and_leaves_other_sources),
+        SUITE_TEST(an_unfinished_synchronisation_removes_nothing),
+        SUITE_TEST(an_id_belongs_to_one_source),
+        SUITE_TEST(content_is_any_bytes),
+        SUITE_TEST(claims_in_order_of_put),
+        SUITE_TEST(expired_leases_are_claimed_again),
+        SUITE_TEST(renewed_leases_hold),
+        SUITE_TEST(outcomes_lead_to_their_states),
+        SUITE_TEST(stale_outcomes_leave_the_others_alone),
+        SUITE_TEST(owners_are_listed_and_released),
+        SUITE_TEST(claims_are_bounded_in_bytes),
+        SUITE_TEST(bad_arguments_are_refused),
+        SUITE_TEST(bad_outcomes_are_refused),
+    };
+    return suite_run("store", tests, sizeof tests / sizeof tests[0]);
 }

@@ -14,7 +14,7 @@ BEGIN {
     home["^pcre2\\.h$"] = "^src/infer/tokenizer/"
     home["^utf8proc\\.h$"] = "^src/infer/tokenizer/"
     home["^git2(/|\\.h$)"] = "^src/ingest/"
-    home["^sqlite3\\.h$"] = "^src/drivers/sqlite/"
+    home["^sqlite3\\.h$"] = "^(src|tests/unit)/drivers/sqlite/"
     home["^toml\\+\\+/|^toml\\.hpp$"] = "^src/app/"
     home["^cmocka\\.h$"] = "^tests/"
 

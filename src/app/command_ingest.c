@@ -3,7 +3,6 @@
 #include "app/output.h"
 #include "app/stores.h"
 #include "base/utf8.h"
-#include "infer/format/model_file.h"
 #include "ingest/ingest.h"
 #include "os/file.h"
 #include "os/interrupt.h"
@@ -86,19 +85,6 @@ static dobby_code check_paths(const struct app *app, struct dobby_error *err)
     return code;
 }
 
-static dobby_code open_tokenizer(const struct app *app, struct model_file **model,
-                                 struct tokenizer **tokenizer, struct dobby_error *err)
-{
-    struct buffer path = {0};
-    dobby_code code = models_path(&app->config, &path, err);
-    if (code == DOBBY_OK)
-        code = model_file_open(path.bytes, model, err);
-    if (code == DOBBY_OK)
-        code = model_file_tokenizer(*model, tokenizer, err);
-    buffer_release(&path);
-    return code;
-}
-
 static dobby_code ingest_all(struct app *app, struct store *store, const struct ingest_options *options,
                              struct dobby_error *err)
 {
@@ -137,7 +123,7 @@ static dobby_code run(struct app *app, struct dobby_error *err)
     struct store *store = NULL;
     dobby_code code = check_paths(app, err);
     if (code == DOBBY_OK)
-        code = open_tokenizer(app, &model, &tokenizer, err);
+        code = models_open_tokenizer(&app->config, &model, &tokenizer, err);
     if (code == DOBBY_OK)
         code = stores_open(&app->config, SQLITE_ACCESS_CREATE, &store, err);
     if (code != DOBBY_OK)

@@ -130,8 +130,10 @@ static dobby_code run_info(struct app *app, struct dobby_error *err)
     dobby_code code = model_file_open(path, &model, err);
     if (code == DOBBY_OK)
         code = model_file_fingerprint(model, digest, err);
-    if (code != DOBBY_OK)
+    if (code != DOBBY_OK) {
+        error_attribute(err, "model", "%s", path);
         goto done;
+    }
     sha256_hex(digest, fingerprint);
     text_rows(path, model, fingerprint, texts);
     integer_rows(model, integers);
@@ -188,15 +190,11 @@ static dobby_code run_tokenize(struct app *app, struct dobby_error *err)
     const char *file = app->options.argument_count > 0 ? app->options.arguments[0] : "-";
     struct model_file *model = NULL;
     struct tokenizer *tokenizer = NULL;
-    struct buffer path = {0}, content = {0}, text = {0};
+    struct buffer content = {0}, text = {0};
     struct token_list tokens = {0};
     dobby_code code = input_read(file, &content, err);
     if (code == DOBBY_OK)
-        code = models_path(&app->config, &path, err);
-    if (code == DOBBY_OK)
-        code = model_file_open(path.bytes, &model, err);
-    if (code == DOBBY_OK)
-        code = model_file_tokenizer(model, &tokenizer, err);
+        code = models_open_tokenizer(&app->config, &model, &tokenizer, err);
     if (code == DOBBY_OK && content.length > 0) {
         const struct text_span span = {.bytes = content.bytes,
                                        .length = content.length,
@@ -210,7 +208,6 @@ static dobby_code run_tokenize(struct app *app, struct dobby_error *err)
     token_list_release(&tokens);
     tokenizer_free(tokenizer);
     model_file_close(model);
-    buffer_release(&path);
     buffer_release(&content);
     buffer_release(&text);
     return code;

@@ -51,17 +51,17 @@ static dobby_code append_json(struct buffer *out, const char *url, const struct 
 static dobby_code append_text(struct buffer *out, const char *url, const struct store_counts *counts,
                               const struct reason_counts *reasons, struct dobby_error *err)
 {
-    dobby_code code = buffer_append_string(out, "database   ", err);
+    dobby_code code = buffer_append_string(out, "database     ", err);
     if (code == DOBBY_OK)
         code = utf8_append_display(out, url, strlen(url), err);
     if (code == DOBBY_OK)
-        code = buffer_append_format(out, err, "\nrecords    %" PRIu64 "\n", counts->total);
+        code = buffer_append_format(out, err, "\nrecords      %" PRIu64 "\n", counts->total);
     for (int state = RECORD_UNKNOWN + 1; code == DOBBY_OK && state < RECORD_STATE_COUNT; state++)
-        code = buffer_append_format(out, err, "  %-9s%" PRIu64 "\n",
+        code = buffer_append_format(out, err, "  %-9s  %" PRIu64 "\n",
                                     record_state_name((enum record_state)state), counts->by_state[state]);
     if (code == DOBBY_OK)
         code = buffer_append_format(
-            out, err, "summaries  %" PRIu64 "\ntokens     %" PRIu64 " read, %" PRIu64 " written\n",
+            out, err, "summaries    %" PRIu64 "\ntokens       %" PRIu64 " read, %" PRIu64 " written\n",
             counts->summaries, counts->tokens_in, counts->tokens_out);
     if (code == DOBBY_OK && reasons->count > 0)
         code = buffer_append_string(out, "reasons\n", err);

@@ -43,6 +43,28 @@ dobby_code models_path(const struct config *config, struct buffer *out, struct d
     return models_path_from(config, directory, out, err);
 }
 
+dobby_code models_open_tokenizer(const struct config *config, struct model_file **model,
+                                 struct tokenizer **tokenizer, struct dobby_error *err)
+{
+    struct buffer path = {0};
+    *model = NULL;
+    *tokenizer = NULL;
+    dobby_code code = models_path(config, &path, err);
+    if (code != DOBBY_OK)
+        goto done;
+    code = model_file_open(path.bytes, model, err);
+    if (code == DOBBY_OK)
+        code = model_file_tokenizer(*model, tokenizer, err);
+    if (code != DOBBY_OK) {
+        error_attribute(err, "model", "%s", path.bytes);
+        model_file_close(*model);
+        *model = NULL;
+    }
+done:
+    buffer_release(&path);
+    return code;
+}
+
 dobby_code models_open_engine(const struct config *config, uint32_t sessions, struct engine **out,
                               struct dobby_error *err)
 {
@@ -58,6 +80,8 @@ dobby_code models_open_engine(const struct config *config, uint32_t sessions, st
             .kv_bytes_max = (uint64_t)config_integer(config, CONFIG_ENGINE_KV_CACHE_MB) << 20,
         };
         code = engine_native_open(&options, out, err);
+        if (code != DOBBY_OK)
+            error_attribute(err, "model", "%s", path.bytes);
     }
     buffer_release(&path);
     return code;

@@ -4,6 +4,7 @@
 
 #include "app/config.h"
 #include "infer/engine_native.h"
+#include "infer/format/model_file.h"
 #include "pipeline/prompt.h"
 
 /* Appends the path of the configured model, or of the embedded one, which lies beside the program: below
@@ -14,6 +15,10 @@ DOBBY_NODISCARD dobby_code models_path(const struct config *config, struct buffe
 DOBBY_NODISCARD dobby_code models_path_from(const struct config *config, const char *directory,
                                             struct buffer *out, struct dobby_error *err);
 
+/* Opens the configured model's tokenizer; the caller closes both. Fails: MODEL_NOT_FOUND, and as
+ * model_file_open and model_file_tokenizer, with the model as an attribute. */
+DOBBY_NODISCARD dobby_code models_open_tokenizer(const struct config *config, struct model_file **model,
+                                                 struct tokenizer **tokenizer, struct dobby_error *err);
 /* Opens the native engine. sessions 0: as configured. Fails: MODEL_NOT_FOUND, and as engine_native_open. */
 DOBBY_NODISCARD dobby_code models_open_engine(const struct config *config, uint32_t sessions,
                                               struct engine **out, struct dobby_error *err);

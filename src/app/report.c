@@ -32,6 +32,13 @@ dobby_code report_format(struct buffer *out, const struct dobby_error *error, st
     const bool warning = dobby_code_severity(error->code) == DOBBY_SEVERITY_WARNING;
     dobby_code code =
         append_line(out, warning ? "dobby: warning " : "dobby: error ", error->code, error->detail, err);
+    for (size_t i = 0; code == DOBBY_OK && i < error->attribute_count; i++) {
+        code = buffer_append_format(out, err, "  %s: ", error->attributes[i].key);
+        if (code == DOBBY_OK)
+            code = append_detail(out, error->attributes[i].value, err);
+        if (code == DOBBY_OK)
+            code = buffer_append_byte(out, '\n', err);
+    }
     for (size_t i = 0; code == DOBBY_OK && i < error->cause_count; i++)
         code = append_line(out, "  because ", error->causes[i].code, error->causes[i].detail, err);
     /* The nearest cause knows best what helps: a file that is missing beats "correct the key". */

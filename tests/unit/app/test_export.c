@@ -229,9 +229,9 @@ static void cells_are_cut_by_columns(void **state)
         {"short", 5, false, "short"},
         {"longer", 5, false, "long\xe2\x80\xa6"},
         {"longer", 5, true, "\xe2\x80\xa6nger"},
-        {"\x1b[31mred", 0, false, "\\x1b[31mred"},
+        {"\x1b[31mred", 0, false, "\\x1B[31mred"},
         {"a\nb", 0, false, "a\\nb"},
-        {"\xff", 0, false, "\\xff"},
+        {"\xff", 0, false, "\\xFF"},
         /* A wide character never straddles the edge. */
         {"\xe4\xb8\xad\xe4\xb8\xad\xe4\xb8\xad", 4, false, "\xe4\xb8\xad\xe2\x80\xa6"},
         {"\xe4\xb8\xad\xe4\xb8\xad\xe4\xb8\xad", 6, false, "\xe4\xb8\xad\xe4\xb8\xad\xe4\xb8\xad"},

@@ -44,8 +44,16 @@ static void an_error_reads_well(void **state)
     (void)DOBBY_FAIL(&err, DOBBY_STORE_SCHEMA_NEWER, "x://u:secret@h has version 9\x1b[31m");
     assert_ok(report_format(&out, &err, &ignored), &ignored);
     assert_string_equal(out.bytes, "dobby: error STORE-0004: the database was written by a newer Dobby: "
-                                   "x://u:***@h has version 9\\x1b[31m\n"
+                                   "x://u:***@h has version 9\\x1B[31m\n"
                                    "  try: upgrade Dobby, or use another database\n");
+    buffer_clear(&out);
+    (void)DOBBY_FAIL(&err, DOBBY_MODEL_CORRUPT, "tensor 3");
+    error_attribute(&err, "model", "%s", "a\n.gguf");
+    assert_ok(report_format(&out, &err, &ignored), &ignored);
+    assert_string_equal(out.bytes,
+                        "dobby: error MODEL-0003: the model file is damaged or truncated: tensor 3\n"
+                        "  model: a\\n.gguf\n"
+                        "  try: download or copy the model again and compare its checksum\n");
     buffer_clear(&out);
     (void)DOBBY_FAIL(&err, DOBBY_FILE_NOT_FOUND, "opening p");
     (void)DOBBY_WRAP(&err, DOBBY_PROMPT_INVALID, "p cannot be read");

@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# Every command as a new user would use it, on a small source tree.
+source "$(dirname "$0")/expect.bash" "$1" jq sqlite3 iconv
+
+# ---- help is what the documentation says ----
+reference=$scripts/../../docs/commands.md
+"$scripts/../../tools/commands_doc" "$program" >generated.md
+if cmp -s generated.md "$reference"; then
+    pass "docs/commands.md is what --help says"
+else
+    fail "docs/commands.md differs from --help: tools/commands_doc build/dobby > docs/commands.md" \
+        "$(diff generated.md "$reference" | head -5)"
+fi
+sed -n 's/^## dobby //p' generated.md >names
+while IFS= read -r name; do
+    # shellcheck disable=SC2086
+    "$program" $name --help >one.txt 2>&1 || fail "dobby $name --help"
+    # shellcheck disable=SC2086
+    "$program" help $name | cmp -s - one.txt || fail "dobby help $name is not dobby $name --help"
+done <names
+same "commands with help" "$(wc -l <names)" 13
+awk 'length > 100 { print FILENAME ": " $0 }' one.txt >wide
+same "help fits" "$(cat wide)" ""
+same "version" "$("$program" --version)" "dobby $("$program" version --json | jq -r .version)"
+printf '[run]\nbroken' >dobby.toml
+check "version with a broken configuration" "$program" version
+check "help with a broken configuration" "$program" help run
+rm dobby.toml
+
+# ---- a small tree ----
+mkdir -p source/lib
+cat >source/lib/stack.c <<'END'
+/* Pushes one value; false when the stack is full. */
+bool stack_push(struct stack *stack, int value)
+{
+    if (stack->count == STACK_MAX)
+        return false;
+    stack->values[stack->count++] = value;
+    return true;
+}
+END
+printf 'def mean(values):\n    return sum(values) / len(values)\n' >source/mean.py
+printf '\x7fELF\0\0\0' >source/program
+printf 'int odd;\n' >$'source/odd\e[31m, "name".c'
+export DOBBY_DB=sqlite:test.db
+check "ingest" "$program" ingest --json source
+same "ingest counts" "$(jq -c '.[0] | [.files_chunked, .added, .unchanged, .removed]' out)" '[3,4,0,0]'
+check "ingest again" "$program" ingest source
+grep -q '4 unchanged' out || fail "ingest again changes something" "$(cat out)"
+same "status before" "$("$program" status --json | jq -c '[.states.pending, .states.skipped, .total, .summaries]')" '[3,1,4,0]'
+
+check "run with a cap" "$program" run --max-records 1 --json
+same "one record" "$(jq -c '[.records, .pending, .interrupted]' out)" '[1,2,false]'
+check "run" "$program" run --sessions 2 --threads 1
+grep -q '^2 records in ' out && grep -q ' records/min, ' out || fail "run's last lines" "$(cat out)"
+check "run again" "$program" run --json
+same "nothing is left" "$(jq -c '[.records, .pending, .failed]' out)" '[0,0,0]'
+
+# ---- reading ----
+check "status" "$program" status
+grep -q 'summaries  *3$' out || fail "status" "$(cat out)"
+check "list" "$program" list
+same "list has a header and a line each" "$(wc -l <out)" 5
+grep -q $'\e' out && fail "list lets a terminal escape through" "$(cat -v out)"
+grep -qF 'odd\x1B[31m' out || fail "list shows an escape escaped" "$(cat -v out)"
+same "list --state" "$("$program" list --state skipped --json | jq -r '.[].path' | sed 's/.*source/source/')" \
+    "$("$program" list --json | jq -r '.[] | select(.state == "skipped") | .path' | sed 's/.*source/source/')"
+same "list --path" "$("$program" list --path '*.py' --json | jq length)" 1
+same "list --limit" "$("$program" list --limit 2 --json | jq length)" 2
+same "list of nothing" "$("$program" list --path nothing)" "no records"
+same "list of nothing, as JSON" "$("$program" list --path nothing --json | jq -c .)" "[]"
+id=$("$program" list --path '*.py' --json | jq -r '.[0].id')
+check "show" "$program" show "${id:0:12}"
+grep -q "^id  *$id\$" out || fail "show has the id" "$(cat out)"
+check "show --content" "$program" show "$id" --content --json
+same "content is the chunk" "$(jq -r .content out)" "$(cat source/mean.py)"
+
+# ---- export ----
+members='["confidence","content_bytes","content_sha256","created_at","error_id","first_line","id","inference_ms","language","last_line","model","path","reason","source","state","summary","tokens_in","tokens_out"]'
+"$program" export --format jsonl >all.jsonl
+same "jsonl: one object a record" "$(jq -c keys all.jsonl | sort -u)" "$members"
+same "jsonl: lines" "$(wc -l <all.jsonl)" 4
+iconv -f UTF-8 -t UTF-8 all.jsonl >/dev/null && pass "jsonl is UTF-8" || fail "jsonl is not UTF-8"
+same "jsonl: hashes" "$(jq -r 'select(.path | endswith("mean.py")) | .content_sha256' all.jsonl)" \
+    "$(sha256sum <source/mean.py | cut -d' ' -f1)"
+same "jsonl: summaries are complete" \
+    "$(jq -c 'select(.state == "completed" or .state == "degraded") | select(.summary == "" or .confidence <= 0 or .confidence > 1 or .tokens_in < 1 or .created_at == null)' all.jsonl)" ""
+check "json to a file" "$program" export --format json --output all.json
+same "json is an array of the same" "$(jq -c '.[]' all.json)" "$(jq -c . all.jsonl)"
+check "csv" "$program" export --format csv -o all.csv
+sqlite3 :memory: '.import --csv all.csv r' 'SELECT count(*), count(DISTINCT id) FROM r' >csv.txt
+same "csv is read back by another program" "$(cat csv.txt)" "4|4"
+same "csv keeps odd names" "$(sqlite3 :memory: '.import --csv all.csv r' "SELECT path FROM r WHERE path LIKE '%odd%'" | tail -c 20)" \
+    "$(jq -r 'select(.path | contains("odd")) | .path' all.jsonl | tail -c 20)"
+check "md" "$program" export --format md -o all.md
+grep -q '^## ' all.md && grep -q '^- lines 1-2: ' all.md || fail "md has headings and lines" "$(cat all.md)"
+ls | grep -q tmp && fail "export left a temporary file" "$(ls)"
+"$program" export --format jsonl | head -n 1 >/dev/null
+same "export | head ends quietly" "${PIPESTATUS[0]}" 0 # four short lines fit the pipe
+
+# ---- one text ----
+printf 'int add(int a, int b) { return a + b; }\n' >add.c
+check "summarize a file" "$program" summarize add.c
+[ -s out ] || fail "summarize says nothing"
+same "summarize: file, path and standard input agree" "$("$program" summarize --path add.c - <add.c)" "$(cat out)"
+same "summarize --json" "$("$program" summarize --json add.c | jq -r .summary)" "$(cat out)"
+printf 'hello <|im_end|>' >special.txt
+ids=$("$program" tokenize special.txt)
+same "tokenize prints an array" "$(jq -c type <<<"$ids")" '"array"'
+same "tokenize --json" "$("$program" tokenize --json - <special.txt | jq -c .ids)" "$(jq -c . <<<"$ids")"
+[ "$("$program" tokenize --special special.txt | jq length)" -lt "$(jq length <<<"$ids")" ] ||
+    fail "--special makes no difference"
+same "tokenize nothing" "$("$program" tokenize - </dev/null)" "[]"
+model=$(realpath "$scripts/../../models/dobby-nano/dobby-nano-q8_0.gguf")
+check "model info" "$program" model info "$model" --json
+same "model info" "$(jq -c '[.architecture, .layers, .hidden, .vocabulary, .weight_type, .chat_format]' out)" \
+    '["qwen2",12,512,16384,"Q8_0","chatml"]'
+
+# ---- configuration ----
+printf '[engine]\nthreads = 1\n[run]\nseed = 5\n' >dobby.toml
+check "config show" env DOBBY_RUN_TOP_K=3 "$program" config show --sessions 7
+for line in 'db.url .* environment DOBBY_DB' 'engine.threads  *1  *dobby.toml:2:11' 'run.top_k  *3  *environment DOBBY_RUN_TOP_K' \
+    'engine.sessions  *7  *flag --sessions' 'run.temperature  *0  *default'; do
+    grep -qE "^$line\$" out || fail "config show: $line" "$(cat out)"
+done
+same "config show --json" "$("$program" config show --json | jq -c '."run.seed" | [.value, .origin, .name, .line]')" '[5,"file","dobby.toml",4]'
+check "config check" "$program" config check
+finish

@@ -176,24 +176,60 @@ static enum chat_format read_chat(const struct json *tokenizer)
     return model_config_chat_of(text, length);
 }
 
-static dobby_code read_begin(const struct json *config, const struct json *tokenizer,
-                             struct model_config *out, struct dobby_error *err)
+/* The token that a TemplateProcessing step puts before a single text, or NULL. */
+static const struct json *template_begin(const struct json *step)
+{
+    const struct json *single = json_member(step, "single");
+    const char *text =
+        json_to_text(json_member(json_member(json_element(single, 0), "SpecialToken"), "id"), NULL);
+    if (text == NULL || !text_equals(json_member(step, "type"), "TemplateProcessing"))
+        return NULL;
+    return json_element(json_member(json_member(json_member(step, "special_tokens"), text), "ids"), 0);
+}
+
+/* Llama 3 directories say it in tokenizer.json's post_processor, alone or in a sequence. */
+static dobby_code find_template_begin(const struct huggingface_texts *texts, int64_t *out,
+                                      struct dobby_error *err)
+{
+    struct json *json = NULL;
+    dobby_code code = parse_object("tokenizer.json", texts->tokenizer, texts->tokenizer_length, &json, err);
+    if (code != DOBBY_OK)
+        return code;
+    const struct json *post_processor = json_member(json, "post_processor");
+    const struct json *steps = json_member(post_processor, "processors");
+    const struct json *token = template_begin(post_processor);
+    for (size_t i = 0; i < json_count(steps) && token == NULL; i++)
+        token = template_begin(json_element(steps, i));
+    if (!json_to_integer(token, out))
+        *out = -1;
+    json_free(json);
+    return DOBBY_OK;
+}
+
+static dobby_code read_begin(const struct huggingface_texts *texts, const struct json *config,
+                             const struct json *tokenizer, struct model_config *out, struct dobby_error *err)
 {
     bool add = false;
     int64_t token = -1;
     out->begin_token = -1;
-    if (!json_to_boolean(json_member(tokenizer, "add_bos_token"), &add) || !add)
-        return DOBBY_OK;
-    if (!json_to_integer(json_member(config, "bos_token_id"), &token) || token < 0 ||
-        token >= (int64_t)out->vocabulary)
-        return DOBBY_FAIL(err, DOBBY_MODEL_CORRUPT,
-                          "config.json: bos_token_id is missing or outside the vocabulary");
+    if (json_to_boolean(json_member(tokenizer, "add_bos_token"), &add)) {
+        if (add && !json_to_integer(json_member(config, "bos_token_id"), &token))
+            return DOBBY_FAIL(err, DOBBY_MODEL_CORRUPT, "config.json: bos_token_id is missing");
+    } else if (texts->tokenizer != NULL && out->architecture == MODEL_LLAMA) {
+        dobby_code code = find_template_begin(texts, &token, err);
+        if (code != DOBBY_OK)
+            return code;
+    }
+    if (token < -1 || token >= (int64_t)out->vocabulary)
+        return DOBBY_FAIL(err, DOBBY_MODEL_CORRUPT, "the begin token is outside the vocabulary of %u",
+                          out->vocabulary);
     out->begin_token = (int32_t)token;
     return DOBBY_OK;
 }
 
-static dobby_code read_all(const struct json *config, const struct json *generation,
-                           const struct json *tokenizer, struct model_config *out, struct dobby_error *err)
+static dobby_code read_all(const struct huggingface_texts *texts, const struct json *config,
+                           const struct json *generation, const struct json *tokenizer,
+                           struct model_config *out, struct dobby_error *err)
 {
     dobby_code code = read_architecture(config, out, err);
     if (code == DOBBY_OK)
@@ -201,7 +237,7 @@ static dobby_code read_all(const struct json *config, const struct json *generat
     if (code == DOBBY_OK)
         code = refuse_unsupported(config, err);
     if (code == DOBBY_OK)
-        code = read_begin(config, tokenizer, out, err);
+        code = read_begin(texts, config, tokenizer, out, err);
     if (code == DOBBY_OK)
         code = model_config_check(out, err);
     if (code == DOBBY_OK)
@@ -229,7 +265,7 @@ dobby_code model_config_from_json(const struct huggingface_texts *texts, struct 
         code = parse_object("tokenizer_config.json", texts->tokenizer_config, texts->tokenizer_config_length,
                             &tokenizer, err);
     if (code == DOBBY_OK)
-        code = read_all(config, generation, tokenizer, &read, err);
+        code = read_all(texts, config, generation, tokenizer, &read, err);
     if (code == DOBBY_OK) {
         if (texts->chat_template != NULL)
             read.chat = model_config_chat_of(texts->chat_template, texts->chat_template_length);

@@ -4,10 +4,12 @@
 
 #include "infer/format/gguf.h"
 
-/* The texts of a Hugging Face directory; only config is required, the others may be NULL. */
+/* The texts of a Hugging Face directory; only config is required, the others may be NULL. tokenizer is
+ * tokenizer.json, asked only which token begins a prompt, and only for Llama models. */
 struct huggingface_texts {
-    const char *config, *generation_config, *tokenizer_config, *chat_template;
-    size_t config_length, generation_config_length, tokenizer_config_length, chat_template_length;
+    const char *config, *generation_config, *tokenizer_config, *chat_template, *tokenizer;
+    size_t config_length, generation_config_length, tokenizer_config_length, chat_template_length,
+        tokenizer_length;
 };
 
 /* All of the configuration but qkv_bias, which the tensors tell. The vocabulary, and for GGUF tied_head, come

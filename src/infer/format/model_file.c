@@ -54,6 +54,7 @@ static dobby_code read_config(struct model_file *file, struct dobby_error *err)
 {
     struct file_map config = {0};
     struct file_map generation = {0};
+    struct file_map tokenizer_config = {0};
     struct file_map tokenizer = {0};
     struct file_map chat = {0};
     dobby_code code = map_member(file->path, config_name, false, &config, err);
@@ -65,7 +66,9 @@ static dobby_code read_config(struct model_file *file, struct dobby_error *err)
     if (code == DOBBY_OK)
         code = map_member(file->path, generation_config_name, true, &generation, err);
     if (code == DOBBY_OK)
-        code = map_member(file->path, tokenizer_config_name, true, &tokenizer, err);
+        code = map_member(file->path, tokenizer_config_name, true, &tokenizer_config, err);
+    if (code == DOBBY_OK)
+        code = map_member(file->path, tokenizer_name, true, &tokenizer, err);
     if (code == DOBBY_OK)
         code = map_member(file->path, chat_template_name, true, &chat, err);
     if (code != DOBBY_OK)
@@ -75,8 +78,10 @@ static dobby_code read_config(struct model_file *file, struct dobby_error *err)
         .config_length = config.length,
         .generation_config = (const char *)generation.bytes,
         .generation_config_length = generation.length,
-        .tokenizer_config = (const char *)tokenizer.bytes,
-        .tokenizer_config_length = tokenizer.length,
+        .tokenizer_config = (const char *)tokenizer_config.bytes,
+        .tokenizer_config_length = tokenizer_config.length,
+        .tokenizer = (const char *)tokenizer.bytes,
+        .tokenizer_length = tokenizer.length,
         .chat_template = (const char *)chat.bytes,
         .chat_template_length = chat.length,
     };
@@ -84,6 +89,7 @@ static dobby_code read_config(struct model_file *file, struct dobby_error *err)
 done:
     file_map_close(&config);
     file_map_close(&generation);
+    file_map_close(&tokenizer_config);
     file_map_close(&tokenizer);
     file_map_close(&chat);
     return code;

@@ -287,6 +287,47 @@ static void huggingface_companions(void **state)
     assert_non_null(strstr(err.detail, "generation_config.json"));
 }
 
+static void begin_tokens(void **state)
+{
+    static const char llama[] = "{\"model_type\":\"llama\",\"bos_token_id\":3," SIZES "}";
+    static const char qwen[] = "{\"model_type\":\"qwen2\",\"bos_token_id\":3," SIZES "}";
+#define TEMPLATE(id)                                                                                         \
+    "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<b>\"}},{\"Sequence\":{}}],"   \
+    "\"special_tokens\":{\"<b>\":{\"ids\":[" id "]}}}"
+#define SEQUENCE(step)                                                                                       \
+    "{\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"}," step "]}}"
+    static const struct {
+        const char *name, *config, *tokenizer_config, *tokenizer;
+        dobby_code want;
+        int32_t token;
+    } cases[] = {
+        {"nothing said", llama, "{}", "{}", DOBBY_OK, -1},
+        {"the flag", llama, "{\"add_bos_token\":true}", "{}", DOBBY_OK, 3},
+        {"the flag says no", llama, "{\"add_bos_token\":false}", "{\"post_processor\":" TEMPLATE("7") "}",
+         DOBBY_OK, -1},
+        {"a template", llama, "{}", "{\"post_processor\":" TEMPLATE("7") "}", DOBBY_OK, 7},
+        {"a template in a sequence", llama, "{}", SEQUENCE(TEMPLATE("7")), DOBBY_OK, 7},
+        {"only for Llama", qwen, "{}", SEQUENCE(TEMPLATE("7")), DOBBY_OK, -1},
+        {"outside the vocabulary", llama, "{}", SEQUENCE(TEMPLATE("256")), DOBBY_MODEL_CORRUPT, 0},
+        {"no JSON", llama, "{}", "{", DOBBY_MODEL_CORRUPT, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct model_config config;
+        struct dobby_error err = {0};
+        const struct huggingface_texts texts = {.config = cases[i].config,
+                                                .config_length = strlen(cases[i].config),
+                                                .tokenizer_config = cases[i].tokenizer_config,
+                                                .tokenizer_config_length = strlen(cases[i].tokenizer_config),
+                                                .tokenizer = cases[i].tokenizer,
+                                                .tokenizer_length = strlen(cases[i].tokenizer)};
+        dobby_code code = model_config_from_json(&texts, &config, &err);
+        if (code != cases[i].want || config.begin_token != cases[i].token)
+            fail_msg("%s: got %s, %d: %s", cases[i].name, dobby_code_name(code), config.begin_token,
+                     err.detail);
+    }
+}
+
 static void names_stay_displayable(void **state)
 {
     (void)state;
@@ -311,6 +352,7 @@ int main(void)
         cmocka_unit_test(gguf_defaults),          cmocka_unit_test(gguf_keys_are_checked),
         cmocka_unit_test(gguf_of_a_chat_model),   cmocka_unit_test(huggingface_configs),
         cmocka_unit_test(huggingface_companions), cmocka_unit_test(names_stay_displayable),
+        cmocka_unit_test(begin_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Ctrl-C once drains, twice stops; both give every lease back and end with 130. Output that nobody reads any
+# more ends a command quietly.
+source "$(dirname "$0")/expect.bash" "$1" jq
+
+mkdir source
+for ((i = 0; i < 200; i++)); do
+    printf 'int scale_%d(const int *items, int count)\n{\n    int total = %d;\n    for (int i = 0; i < count; i++)\n        total += items[i] * %d;\n    return total;\n}\n' \
+        "$i" "$i" "$((i % 7 + 2))" >"source/scale_$i.c"
+done
+export DOBBY_DB=sqlite:test.db
+check "ingest" "$program" ingest source
+states() { "$program" status --json | jq ".states | $1"; }
+
+# start: a run in the background that has stored something new
+start() {
+    local before
+    before=$(states '.completed + .degraded')
+    "$program" run >run.out 2>run.err &
+    pid=$!
+    for ((tries = 0; tries < 600; tries++)); do
+        [ "$(states '.completed + .degraded')" -gt "$before" ] && return
+        sleep 0.1
+    done
+    fail "a run stores nothing for a minute" "$(cat run.err)"
+}
+# ended NAME: the run has ended with 130, holds nothing, and left something to do
+ended() {
+    local status=0
+    wait "$pid" || status=$?
+    same "$1: status" "$status" 130
+    same "$1: no lease is left" "$(states .leased)" 0
+    same "$1: something is left to do" "$(states '.pending > 0')" true
+    grep -q 'press Ctrl-C again to stop now' run.err && pass "$1: says what it does" || fail "$1: message" "$(cat run.err)"
+    grep -qE '^[0-9]+ records in ' run.out && pass "$1: has its totals" || fail "$1: totals" "$(cat run.out)"
+}
+
+start
+kill -INT "$pid"
+ended "one interrupt"
+start
+kill -TERM "$pid"
+ended "one termination"
+start
+kill -INT "$pid"
+sleep 0.05 # two signals at the same moment would be one
+kill -INT "$pid"
+ended "two interrupts"
+same "no record was tried in vain" "$(states .failed)" 0
+
+# Before there is anything to run, too.
+"$program" run --max-records 1 >run.out 2>run.err &
+pid=$!
+sleep 0.02
+kill -INT "$pid"
+status=0
+wait "$pid" || status=$?
+# At that moment it may not have come to catching signals yet: then it ends by the signal, holding nothing.
+case $status in 130 | 0) pass "an interrupt at the start" ;; *) fail "an interrupt at the start" "status $status" ;; esac
+same "an interrupt at the start leaves no lease" "$(states .leased)" 0
+
+# ---- on a terminal ----
+if command -v script >/dev/null; then
+    TERM=xterm script -qec "'$program' run --max-records 12" typescript >/dev/null
+    grep -q $'\r.*rec/s.*ETA.*failed' typescript && pass "a terminal gets a bar" || fail "a terminal gets a bar" "$(cat -v typescript)"
+    grep -q $'\e\[32m' typescript && pass "with colour" || fail "with colour" "$(cat -v typescript)"
+    NO_COLOR=1 TERM=xterm script -qec "'$program' run --max-records 12" typescript >/dev/null
+    grep -q $'\e\[3' typescript && fail "NO_COLOR is kept" "$(cat -v typescript)" || pass "NO_COLOR is kept"
+    TERM=dumb script -qec "'$program' run --max-records 12" typescript >/dev/null
+    grep -q $'\e' typescript && fail "a dumb terminal gets plain lines" "$(cat -v typescript)" ||
+        pass "a dumb terminal gets plain lines"
+    TERM=xterm script -qec "stty cols 70; '$program' list" typescript >/dev/null
+    sed 's/\x1b\[[0-9;]*m//g; s/\r//g; s/\xe2\x80\xa6/./g' typescript | grep -v '^Script ' | awk 'length > 70' >wide
+    same "list fits the terminal" "$(cat wide)" ""
+else
+    echo "SKIP what a terminal shows: there is no script(1)"
+fi
+
+# ---- nobody reads ----
+for format in jsonl json csv md; do
+    { "$program" export --format $format 2>export.err; echo $? >export.status; } | head -n 1 >/dev/null
+    same "export $format | head is quiet" "$(cat export.err)" ""
+    case $(cat export.status) in
+    0 | 1) pass "export $format | head does not crash" ;;
+    *) fail "export $format | head" "status $(cat export.status)" ;;
+    esac
+done
+{ "$program" list 2>list.err; echo $? >list.status; } | true
+same "list | true is quiet" "$(cat list.err)" ""
+finish

@@ -186,6 +186,7 @@ static void test_division_of_work_changes_no_bit(void **state)
                 check_rows("some of the tokens", &f, some, whole, 19 - tokens, tokens, variant->gap);
                 free(some);
             }
+            free(whole);
         }
         fixture_free(&f);
     }

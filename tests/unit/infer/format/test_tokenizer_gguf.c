@@ -21,8 +21,6 @@ static dobby_code open_small(const struct gguf_edit *edits, struct tokenizer **o
 
 static void texts_are_encoded(void **state)
 {
-    static const struct gguf_edit user_defined = {EDIT_TOKEN, NULL, 4, 0, "  "};
-    static const struct gguf_edit unused = {EDIT_TOKEN, NULL, 5, 0, "[PAD]"};
     static const struct {
         const char *name, *pre;
         struct gguf_edit edit;
@@ -36,8 +34,8 @@ static void texts_are_encoded(void **state)
         {"none with gpt-2", "gpt-2", {EDIT_NONE, NULL, 0, 0, NULL}, "e\xCC\x81", {'e', 0xCC, 0x81}, 3},
         {"smollm", "smollm", {EDIT_NONE, NULL, 0, 0, NULL}, "12", {'1', '2'}, 2},
         {"llama-bpe", "llama-bpe", {EDIT_NONE, NULL, 0, 0, NULL}, "abc", {257}, 1},
-        {"user-defined tokens", "qwen2", user_defined, "a  b", {'a', 260, 'b'}, 3},
-        {"unused tokens are no text", "qwen2", unused, "[P", {'[', 'P'}, 2},
+        {"user-defined tokens", "qwen2", {EDIT_TOKEN, NULL, 4, 0, "  "}, "a  b", {'a', 260, 'b'}, 3},
+        {"unused tokens are no text", "qwen2", {EDIT_TOKEN, NULL, 5, 0, "[PAD]"}, "[P", {'[', 'P'}, 2},
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

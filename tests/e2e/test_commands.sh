@@ -27,6 +27,12 @@ check "version with a broken configuration" "$program" version
 check "help with a broken configuration" "$program" help run
 rm dobby.toml
 
+"$program" config show --json | jq -r 'to_entries[] | "\(.key)\t\(.value.value)"' >keys
+missing=$(while IFS=$'\t' read -r key value; do
+    grep -qF "| \`$key\` | ${value:+\`$value\`}" "$scripts/../../docs/configuration.md" || echo "$key"
+done <keys)
+same "docs/configuration.md has every key with its default" "$missing" ""
+
 # ---- a small tree ----
 mkdir -p source/lib
 cat >source/lib/stack.c <<'END'

@@ -56,8 +56,8 @@ dobby_code progress_append_bar(struct buffer *out, const struct run_progress *pr
     int length = snprintf(
         tail, sizeof tail, "%" PRIu64 "/%" PRIu64 "  %.1f rec/s  %.0f tok/s  ETA %s  %" PRIu64 " failed",
         rates.done, progress->total, rates.records_per_s, rates.tokens_per_s, eta, progress->failed);
-    /* The last column stays free: writing there would wrap. */
-    const int room = (int)(columns == 0 ? COLUMNS_DEFAULT : columns) - 1;
+    /* The last column stays free, since writing there would wrap, and so does what "^C" takes. */
+    const int room = (int)(columns == 0 ? COLUMNS_DEFAULT : columns) - 3;
     int cells = room - length - 4; /* brackets and two blanks */
     cells = cells > BAR_CELLS_MAX ? BAR_CELLS_MAX : cells;
     dobby_code code = DOBBY_OK;

@@ -21,7 +21,7 @@ struct progress_rates {
 };
 struct progress_rates progress_rates_of(const struct run_progress *progress);
 
-/* Appends the redrawn line, at most columns - 1 wide (0 means 80), without a line's end. */
+/* Appends the redrawn line, at most columns - 3 wide (0 means 80), without a line's end. */
 DOBBY_NODISCARD dobby_code progress_append_bar(struct buffer *out, const struct run_progress *progress,
                                                uint32_t columns, bool colour, struct dobby_error *err);
 /* Appends the plain line, with its end. */

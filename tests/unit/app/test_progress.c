@@ -98,7 +98,7 @@ static void what_it_says(void **state)
     struct dobby_error err;
     assert_ok(progress_append_bar(&out, &half, 80, false, &err), &err);
     assert_string_equal(out.bytes,
-                        "[############             ]  100/200  10.0 rec/s  100 tok/s  ETA 0:10  1 failed");
+                        "[###########            ]  100/200  10.0 rec/s  100 tok/s  ETA 0:10  1 failed");
     buffer_clear(&out);
     assert_ok(progress_append_bar(&out, &half, 80, true, &err), &err);
     assert_non_null(strstr(out.bytes, "\x1b[33m100/200"));

@@ -91,9 +91,9 @@ const struct engine_info *engine_info(const struct engine *engine);
 /* As tokenizer_encode, with the model's begin token first where it wants one. Appends. */
 DOBBY_NODISCARD dobby_code engine_tokenize(struct engine *engine, const struct text_span *spans, size_t count,
                                            struct token_list *out, struct dobby_error *err);
-/* Queues a request. Fails: QUEUE_FULL (a queue of 2 * sessions + 64 bounds memory: wait for a result and
- * try again), CONTEXT_EXCEEDED (with both numbers), KV_EXHAUSTED (could never fit), INVALID_ARGUMENT,
- * OUT_OF_MEMORY. After a failure nothing is queued. */
+/* Queues a request. Fails: QUEUE_FULL (3 * sessions + 64 requests are in flight or have results that nobody
+ * took; the limit bounds memory: take a result and try again), CONTEXT_EXCEEDED (with both numbers),
+ * KV_EXHAUSTED (could never fit), INVALID_ARGUMENT, OUT_OF_MEMORY. After a failure nothing is queued. */
 DOBBY_NODISCARD dobby_code engine_submit(struct engine *engine, const struct engine_request *request,
                                          struct dobby_error *err);
 /* Blocks until at least one result is there, or timeout_ms passed (0: never blocks), or nothing is in

@@ -9,10 +9,13 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* Beside the running requests: what refills the sessions while the caller is busy elsewhere. */
+enum { QUEUED_PER_SESSION = 2, QUEUED_MIN = 64 };
+
 struct scheduler {
     struct scheduler_options options; /* constant */
     uint64_t kv_pages_max;            /* constant */
-    uint32_t waiting_max;             /* constant: of queued and untaken finished requests together */
+    uint32_t untaken_max;             /* constant */
 
     struct mutex lock;
     struct condition work;     /* there may be something for the scheduler's thread */
@@ -20,6 +23,7 @@ struct scheduler {
     struct job_list queue;     /* guarded by lock */
     struct job_list results;   /* guarded by lock: finished, not yet taken */
     struct engine_stats stats; /* guarded by lock */
+    uint32_t untaken;          /* guarded by lock: requests whose result nobody has taken yet */
     bool cancel_running;       /* guarded by lock */
     bool stopping;             /* guarded by lock */
 
@@ -268,7 +272,7 @@ dobby_code scheduler_open(const struct scheduler_options *options, struct schedu
     if (s == NULL)
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the scheduler");
     s->options = *options;
-    s->waiting_max = 2 * options->sessions + 64;
+    s->untaken_max = QUEUED_PER_SESSION * options->sessions + QUEUED_MIN + options->sessions;
     mutex_init(&s->lock);
     condition_init(&s->work);
     condition_init(&s->finished);
@@ -337,9 +341,10 @@ dobby_code scheduler_submit(struct scheduler *scheduler, const struct engine_req
     if (code != DOBBY_OK)
         return code;
     mutex_lock(&s->lock);
-    const uint32_t waiting = s->queue.count + s->results.count;
-    if (waiting < s->waiting_max) {
+    const uint32_t untaken = s->untaken;
+    if (untaken < s->untaken_max) {
         job_list_append(&s->queue, job);
+        s->untaken++;
         s->stats.submitted++;
         s->stats.queued = s->queue.count;
         condition_signal(&s->work);
@@ -347,8 +352,8 @@ dobby_code scheduler_submit(struct scheduler *scheduler, const struct engine_req
     }
     mutex_unlock(&s->lock);
     if (job) {
-        code = DOBBY_FAIL(err, DOBBY_QUEUE_FULL, "%u requests wait or are finished and not taken, the limit",
-                          waiting);
+        code = DOBBY_FAIL(err, DOBBY_QUEUE_FULL,
+                          "%u requests are in flight or their results not taken, the limit", untaken);
         job_free(job);
     }
     return code;
@@ -370,6 +375,7 @@ size_t scheduler_wait(struct scheduler *scheduler, struct engine_result *results
     while (count < capacity && s->results.first) {
         struct job *job = job_list_take(&s->results);
         results[count++] = job->result;
+        s->untaken--;
         job->result = (struct engine_result){0};
         job_free(job);
     }

@@ -128,18 +128,19 @@ static void what_cannot_be_done_is_refused(void **state)
 static void the_queue_is_bounded(void **state)
 {
     (void)state;
-    enum { SESSIONS = 1, WAITING_MAX = 2 * SESSIONS + 64 };
-    struct scheduler *scheduler = open_scheduler(SESSIONS, 8);
+    enum { SESSIONS = 3, UNTAKEN_MAX = 3 * SESSIONS + 64 };
+    struct scheduler *scheduler = open_scheduler(SESSIONS, 24);
     uint32_t submitted = 0;
     while (submit(scheduler, submitted, 100, 100) == DOBBY_OK)
         submitted++;
     assert_code(submit(scheduler, 0, 100, 100), DOBBY_QUEUE_FULL);
-    assert_true(submitted >= WAITING_MAX && submitted <= WAITING_MAX + SESSIONS);
+    assert_int_equal(submitted, UNTAKEN_MAX);
     /* One result taken makes room for one request. */
     struct engine_result result;
     assert_int_equal(scheduler_wait(scheduler, &result, 1, WAIT_MS), 1);
     engine_result_release(&result);
     assert_code(submit(scheduler, submitted, 1, 1), DOBBY_OK);
+    assert_code(submit(scheduler, submitted, 1, 1), DOBBY_QUEUE_FULL);
     scheduler_close(scheduler); /* with all the rest in flight */
 }
 

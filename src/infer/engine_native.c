@@ -135,7 +135,7 @@ static const struct engine_ops native_ops = {.close = native_close,
 
 /* What the options leave open, from the model's shape and the machine's memory. */
 static dobby_code settle(const struct engine_native_options *options, const struct model_config *config,
-                         struct scheduler_options *out, struct dobby_error *err)
+                         const struct kv_shape *shape, struct scheduler_options *out, struct dobby_error *err)
 {
     if (options->sessions > LIMIT_SESSIONS)
         return DOBBY_FAIL(err, DOBBY_LIMIT_EXCEEDED, "%u sessions, the limit is %d", options->sessions,
@@ -143,8 +143,7 @@ static dobby_code settle(const struct engine_native_options *options, const stru
     if (options->context_tokens > config->context_tokens)
         return DOBBY_FAIL(err, DOBBY_LIMIT_EXCEEDED, "a context of %u tokens, the model has %u",
                           options->context_tokens, config->context_tokens);
-    const struct kv_shape shape = {config->layers, config->kv_heads, config->head_dim};
-    const uint64_t page_bytes = kv_page_bytes(&shape);
+    const uint64_t page_bytes = kv_page_bytes(shape);
     const uint32_t context = options->context_tokens ? options->context_tokens : config->context_tokens;
     const uint32_t share = context < SESSION_TOKENS_DEFAULT ? context : SESSION_TOKENS_DEFAULT;
     const uint64_t session_bytes = kv_pages_of(share) * page_bytes;
@@ -171,17 +170,16 @@ static dobby_code settle(const struct engine_native_options *options, const stru
     return DOBBY_OK;
 }
 
-static dobby_code fill_info(struct native *native, const struct engine_native_options *options,
-                            const struct scheduler_options *settled, struct dobby_error *err)
+static dobby_code fill_info(struct native *native, const struct scheduler_options *settled,
+                            struct dobby_error *err)
 {
     const struct model_config *config = &native->model.config;
-    const char *type = tensor_type_name(model_file_weight_type(native->file));
-    for (size_t i = 0; type[i] != '\0' && i + 1 < sizeof native->precision; i++)
-        native->precision[i] = (char)tolower((unsigned char)type[i]);
-    if (options->precision != NULL && strcmp(options->precision, native->precision) != 0)
-        return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT,
-                          "precision %.32s: the model's weights are stored as %s", options->precision,
-                          native->precision);
+    const enum product product = native->model.product;
+    const char *weights = product == PRODUCT_F32 ? tensor_type_name(model_file_weight_type(native->file))
+                                                 : product_name(product);
+    (void)snprintf(native->precision, sizeof native->precision, "%s/%s", weights, product_name(product));
+    for (char *at = native->precision; *at != '\0'; at++)
+        *at = (char)tolower((unsigned char)*at);
     (void)snprintf(native->version, sizeof native->version, "native-1/%s", native->model.kernels->name);
     uint8_t digest[SHA256_BYTES];
     const dobby_code code = model_file_fingerprint(native->file, digest, err);
@@ -205,6 +203,23 @@ static dobby_code fill_info(struct native *native, const struct engine_native_op
     return DOBBY_OK;
 }
 
+static dobby_code parse_precision(const char *name, enum product *out, struct dobby_error *err)
+{
+    static const struct {
+        const char *name;
+        enum product product;
+    } names[] = {
+        {"auto", PRODUCT_UNKNOWN}, {"exact", PRODUCT_F32}, {"bf16", PRODUCT_BF16}, {"int8", PRODUCT_INT8}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(name != NULL ? name : "auto", names[i].name) == 0) {
+            *out = names[i].product;
+            return DOBBY_OK;
+        }
+    }
+    return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "there is no precision %.32s: auto, exact, bf16 or int8",
+                      name);
+}
+
 dobby_code engine_native_open(const struct engine_native_options *options, struct engine **out,
                               struct dobby_error *err)
 {
@@ -219,13 +234,13 @@ dobby_code engine_native_open(const struct engine_native_options *options, struc
 
     const struct kernels *kernels;
     struct scheduler_options settled = {.model = &native->model};
+    enum product product = PRODUCT_UNKNOWN;
     dobby_code code = kernels_choose(options->kernels, &kernels, err);
+    if (code == DOBBY_OK)
+        code = parse_precision(options->precision, &product, err);
     if (code != DOBBY_OK)
         goto done;
     code = model_file_open(options->model_path, &native->file, err);
-    if (code != DOBBY_OK)
-        goto done;
-    code = settle(options, model_file_config(native->file), &settled, err);
     if (code != DOBBY_OK)
         goto done;
     code = model_file_tokenizer(native->file, &native->tokenizer, err);
@@ -235,10 +250,18 @@ dobby_code engine_native_open(const struct engine_native_options *options, struc
     if (code != DOBBY_OK)
         goto done;
     settled.pool = native->pool;
-    code = model_load(native->file, kernels, settled.context_tokens, &native->model, err);
+    const struct model_config *config = model_file_config(native->file);
+    const uint32_t context = options->context_tokens && options->context_tokens < config->context_tokens
+                                 ? options->context_tokens
+                                 : config->context_tokens;
+    code = model_load(native->file, kernels, product, context, &native->model, err);
     if (code != DOBBY_OK)
         goto done;
-    code = fill_info(native, options, &settled, err);
+    const struct kv_shape shape = model_kv_shape(&native->model);
+    code = settle(options, config, &shape, &settled, err);
+    if (code != DOBBY_OK)
+        goto done;
+    code = fill_info(native, &settled, err);
     if (code != DOBBY_OK)
         goto done;
     code = scheduler_open(&settled, &native->scheduler, err);

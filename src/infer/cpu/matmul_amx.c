@@ -378,8 +378,9 @@ static void prepare_int8_row(const struct prepare_job *job, uint32_t token, uint
         const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(bits)));
         const bool some = finite && largest >= INT8_SMALLEST;
         const float factor = some ? 127.0f / largest : 0.0f;
-        job->rows->scales[(size_t)group * job->rows->tokens_max + token] =
-            some ? largest / 127.0f : finite ? 0.0f : __builtin_nanf("");
+        job->rows->scales[(size_t)group * job->rows->tokens_max + token] = some     ? largest / 127.0f
+                                                                           : finite ? 0.0f
+                                                                                    : __builtin_nanf("");
         const __m512 factors = _mm512_set1_ps(factor);
         for (uint32_t step = first; step < end; step++) {
             int8_t *to = (int8_t *)tile_row(job->rows, steps, token, step);

@@ -146,8 +146,8 @@ static void pack_row(const float *row, const struct packed_matrix *out, uint32_t
         if (!finite)
             return; /* the scale is NaN already */
     }
-    uint8_t *lane_bytes = panel + (size_t)(lane / TILE_LANES) * TILE_BYTES +
-                          (size_t)(lane % TILE_LANES) * QUARTER_BYTES;
+    uint8_t *lane_bytes =
+        panel + (size_t)(lane / TILE_LANES) * TILE_BYTES + (size_t)(lane % TILE_LANES) * QUARTER_BYTES;
     for (uint32_t k = 0; k < out->columns; k++) {
         uint8_t *to = lane_bytes + (size_t)(k / step_columns) * TILE_BLOCK_BYTES +
                       (size_t)(k % step_columns / per_quarter) * TILE_STEP_BYTES +
@@ -159,15 +159,6 @@ static void pack_row(const float *row, const struct packed_matrix *out, uint32_t
             memcpy(to, &value, sizeof value);
         }
     }
-}
-
-/* Where row i of tensor t goes. */
-static uint32_t packed_place(const struct packed_matrix *out, size_t tensor, uint32_t stacked_row,
-                             uint32_t row)
-{
-    if (!out->gated)
-        return stacked_row + row;
-    return row / TILE_LANES * TILE_OUTPUTS + (uint32_t)tensor * TILE_LANES + row % TILE_LANES;
 }
 
 dobby_code tiles_pack(const struct tensor *tensors, size_t count, enum product product, bool gated,
@@ -184,9 +175,7 @@ dobby_code tiles_pack(const struct tensor *tensors, size_t count, enum product p
         assert(tensors[i].columns == packed.columns);
         packed.rows += tensors[i].rows;
     }
-    const uint32_t panels_per = gated ? TILE_LANES : TILE_OUTPUTS;
-    const uint32_t places = gated ? packed.rows / 2 : packed.rows;
-    packed.panel_count = (places + panels_per - 1) / panels_per;
+    packed.panel_count = packed_matrix_panels(&packed);
     packed.panel_bytes = (size_t)tile_steps(product, packed.columns) * TILE_BLOCK_BYTES +
                          (product == PRODUCT_INT8 ? sizeof(struct int8_panel_tail) : 0);
     const size_t bytes = packed.panel_bytes * packed.panel_count;
@@ -199,10 +188,10 @@ dobby_code tiles_pack(const struct tensor *tensors, size_t count, enum product p
         goto done;
     }
     memset(packed.panels, 0, bytes);
-    uint32_t stacked = 0;
-    for (size_t i = 0; i < count; stacked += tensors[i++].rows) {
+    uint32_t before = 0;
+    for (size_t i = 0; i < count; before += tensors[i++].rows) {
         for (uint32_t r = 0; r < tensors[i].rows; r++) {
-            const uint32_t place = packed_place(&packed, i, stacked, r);
+            const uint32_t place = packed_matrix_place(&packed, i, before, r);
             packing_dequantize_row(&tensors[i], r, row);
             pack_row(row, &packed, place % TILE_OUTPUTS,
                      packed.panels + (size_t)(place / TILE_OUTPUTS) * packed.panel_bytes);
@@ -229,8 +218,7 @@ static float packed_weight(const struct packed_matrix *weights, const uint8_t *p
     const uint8_t *from = panel + (size_t)(k / step_columns) * TILE_BLOCK_BYTES +
                           (size_t)(lane / TILE_LANES) * TILE_BYTES +
                           (size_t)(k % step_columns / per_quarter) * TILE_STEP_BYTES +
-                          (size_t)(lane % TILE_LANES) * QUARTER_BYTES +
-                          (size_t)(k % per_quarter) * width;
+                          (size_t)(lane % TILE_LANES) * QUARTER_BYTES + (size_t)(k % per_quarter) * width;
     if (width == 1)
         return (float)*(const int8_t *)from;
     uint16_t value;

@@ -41,10 +41,11 @@ struct forward {
     float *normed;   /* (tokens_max, hidden) */
     float *qkv;      /* (tokens_max, qkv_width) */
     float *attended; /* (tokens_max, q_width) */
-    float *gate_up;  /* (tokens_max, 2 * feed_forward) */
-    float *outputs;  /* (tokens_max, hidden): the output rows, normed */
-    float *logits;   /* (FORWARD_LOGIT_ROWS, vocabulary) */
-    char *scratch;   /* (threads, scratch_bytes) */
+    void *activated; /* (tokens_max, feed_forward): silu(gate) * up; F32, or BF16 unless PRODUCT_F32 */
+    struct packed_rows packed; /* the input of the next product, unless PRODUCT_F32 */
+    float *outputs;            /* (tokens_max, hidden): the output rows, normed */
+    float *logits;             /* (FORWARD_LOGIT_ROWS, vocabulary) */
+    char *scratch;             /* (threads, scratch_bytes) */
     size_t scratch_bytes;
 };
 
@@ -84,7 +85,7 @@ dobby_code forward_open(const struct model *model, struct thread_pool *pool, uin
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the forward pass");
     f->model = model;
     f->pool = pool;
-    f->kv_shape = (struct kv_shape){config->layers, config->kv_heads, config->head_dim};
+    f->kv_shape = model_kv_shape(model);
     f->threads = thread_pool_threads(pool);
     f->tokens_max = tokens_max;
     f->runs_max = runs_max;
@@ -100,14 +101,25 @@ dobby_code forward_open(const struct model *model, struct thread_pool *pool, uin
     f->normed = allocate((size_t)tokens_max * config->hidden, sizeof(float));
     f->qkv = allocate((size_t)tokens_max * f->qkv_width, sizeof(float));
     f->attended = allocate((size_t)tokens_max * f->q_width, sizeof(float));
-    f->gate_up = allocate((size_t)tokens_max * 2 * config->feed_forward, sizeof(float));
+    f->activated = allocate((size_t)tokens_max * config->feed_forward, sizeof(float));
     f->outputs = allocate((size_t)tokens_max * config->hidden, sizeof(float));
     f->logits = allocate((size_t)FORWARD_LOGIT_ROWS * config->vocabulary, sizeof(float));
     f->scratch = allocate(f->threads, f->scratch_bytes);
-    if (!f->rows || !f->tasks || !f->hidden || !f->normed || !f->qkv || !f->attended || !f->gate_up ||
+    if (!f->rows || !f->tasks || !f->hidden || !f->normed || !f->qkv || !f->attended || !f->activated ||
         !f->outputs || !f->logits || !f->scratch) {
         forward_close(f);
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "buffers for %u tokens at once", tokens_max);
+    }
+    if (model->product != PRODUCT_F32) {
+        const uint32_t widths[] = {config->hidden, f->q_width, config->feed_forward};
+        uint32_t widest = 0;
+        for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++)
+            widest = widths[i] > widest ? widths[i] : widest;
+        dobby_code code = packed_rows_new(model->product, tokens_max, widest, &f->packed, err);
+        if (code != DOBBY_OK) {
+            forward_close(f);
+            return code;
+        }
     }
     *out = f;
     return DOBBY_OK;
@@ -123,7 +135,8 @@ void forward_close(struct forward *forward)
     free(forward->normed);
     free(forward->qkv);
     free(forward->attended);
-    free(forward->gate_up);
+    free(forward->activated);
+    packed_rows_release(&forward->packed);
     free(forward->outputs);
     free(forward->logits);
     free(forward->scratch);
@@ -201,16 +214,8 @@ static void position_row(const struct row_loop *loop, uint32_t row)
     /* K follows Q, so their heads turn in one call. */
     model->kernels->rope(query, config->heads + config->kv_heads, config->head_dim,
                          model->rope_cosine + angles, model->rope_sine + angles, config->rope_interleaved);
-    kv_sequence_write(f->rows[row].sequence, &f->kv_shape, loop->layer_index, position, key,
-                      key + f->kv_width);
-}
-
-static void silu_row(const struct row_loop *loop, uint32_t row)
-{
-    const struct forward *f = loop->forward;
-    const uint32_t width = f->model->config.feed_forward;
-    float *gate = f->gate_up + (size_t)row * 2 * width;
-    f->model->kernels->silu_multiply(gate, gate + width, width);
+    void *area = kv_sequence_area(f->rows[row].sequence, &f->kv_shape, loop->layer_index, position);
+    model->kernels->kv_write(&f->kv_shape.layout, area, position % KV_PAGE_TOKENS, key, key + f->kv_width);
 }
 
 /* ---- matrix products and attention ------------------------------------------------------------------ */
@@ -233,6 +238,43 @@ static void matmul_task(void *context, size_t index, uint32_t thread)
         job.panel_end = panels;
     job.scratch = f->scratch + (size_t)thread * f->scratch_bytes;
     f->model->kernels->matmul(&job);
+}
+
+struct prepare_loop {
+    const struct forward *forward;
+    struct prepare_job job;
+    uint32_t tokens_per_task, tokens;
+};
+
+static void prepare_task(void *context, size_t index, uint32_t thread)
+{
+    (void)thread;
+    const struct prepare_loop *loop = context;
+    struct prepare_job job = loop->job;
+    job.token_first = (uint32_t)index * loop->tokens_per_task;
+    job.token_end = job.token_first + loop->tokens_per_task;
+    if (job.token_end > loop->tokens)
+        job.token_end = loop->tokens;
+    loop->forward->model->kernels->prepare(&job);
+}
+
+/* Packs the input of the next products, unless they take it as it is. */
+static void run_prepare(struct forward *f, const void *input, enum value_type type, uint32_t columns,
+                        uint32_t tokens)
+{
+    if (f->model->product == PRODUCT_F32)
+        return;
+    const uint32_t tasks =
+        f->threads == 1 || (uint64_t)tokens * columns < INLINE_VALUES ? 1 : f->threads * TASKS_PER_THREAD;
+    struct prepare_loop loop = {.forward = f,
+                                .job = {.input = input,
+                                        .input_type = type,
+                                        .input_stride = columns,
+                                        .columns = columns,
+                                        .rows = &f->packed},
+                                .tokens_per_task = (tokens + tasks - 1) / tasks,
+                                .tokens = tokens};
+    thread_pool_run(f->pool, (tokens + loop.tokens_per_task - 1) / loop.tokens_per_task, prepare_task, &loop);
 }
 
 static void run_matmul(struct forward *f, const struct matmul_job *job)
@@ -263,9 +305,7 @@ static void attention_task(void *context, size_t index, uint32_t thread)
         .heads = config->heads,
         .kv_heads = config->kv_heads,
         .head_dim = config->head_dim,
-        .keys = task->sequence->keys + pages,
-        .values = task->sequence->values + pages,
-        .page_tokens = KV_PAGE_TOKENS,
+        .pages = task->sequence->areas + pages,
         .output = f->attended + (size_t)task->row_first * f->q_width,
         .output_stride = f->q_width,
         .token_first = task->token_first,
@@ -315,9 +355,11 @@ static void pass_attention(struct forward *f, uint32_t layer_index)
     const struct model_layer *layer = &f->model->layers[layer_index];
     const uint32_t hidden = f->model->config.hidden;
     run_norm(f, f->hidden, layer->attention_norm, f->row_count, f->normed);
+    run_prepare(f, f->normed, VALUES_F32, hidden, f->row_count);
     run_matmul(f, &(struct matmul_job){.weights = &layer->qkv,
                                        .input = f->normed,
                                        .input_stride = hidden,
+                                       .rows = &f->packed,
                                        .tokens = f->row_count,
                                        .bias = layer->qkv_bias,
                                        .output = f->qkv,
@@ -326,9 +368,11 @@ static void pass_attention(struct forward *f, uint32_t layer_index)
     run_rows(&position, f->row_count, f->qkv_width);
     struct attention_loop attention = {.forward = f, .layer_index = layer_index};
     thread_pool_run(f->pool, f->task_count, attention_task, &attention);
+    run_prepare(f, f->attended, VALUES_F32, f->q_width, f->row_count);
     run_matmul(f, &(struct matmul_job){.weights = &layer->attention_output,
                                        .input = f->attended,
                                        .input_stride = f->q_width,
+                                       .rows = &f->packed,
                                        .tokens = f->row_count,
                                        .accumulate = true,
                                        .output = f->hidden,
@@ -340,18 +384,21 @@ static void pass_feed_forward(struct forward *f, uint32_t layer_index)
     const struct model_layer *layer = &f->model->layers[layer_index];
     const uint32_t hidden = f->model->config.hidden;
     const uint32_t width = f->model->config.feed_forward;
+    const bool exact = f->model->product == PRODUCT_F32;
     run_norm(f, f->hidden, layer->ffn_norm, f->row_count, f->normed);
+    run_prepare(f, f->normed, VALUES_F32, hidden, f->row_count);
     run_matmul(f, &(struct matmul_job){.weights = &layer->gate_up,
                                        .input = f->normed,
                                        .input_stride = hidden,
+                                       .rows = &f->packed,
                                        .tokens = f->row_count,
-                                       .output = f->gate_up,
-                                       .output_stride = 2 * (size_t)width});
-    struct row_loop silu = {.forward = f, .row = silu_row};
-    run_rows(&silu, f->row_count, 2 * width);
+                                       .output = f->activated,
+                                       .output_stride = width});
+    run_prepare(f, f->activated, exact ? VALUES_F32 : VALUES_BF16, width, f->row_count);
     run_matmul(f, &(struct matmul_job){.weights = &layer->down,
-                                       .input = f->gate_up,
-                                       .input_stride = 2 * (size_t)width,
+                                       .input = f->activated,
+                                       .input_stride = width,
+                                       .rows = &f->packed,
                                        .tokens = f->row_count,
                                        .accumulate = true,
                                        .output = f->hidden,
@@ -385,9 +432,12 @@ const float *forward_logits(struct forward *forward, uint32_t row_first, uint32_
 {
     const uint32_t hidden = forward->model->config.hidden;
     assert(rows <= FORWARD_LOGIT_ROWS && row_first + rows <= forward->output_count);
+    const float *input = forward->outputs + (size_t)row_first * hidden;
+    run_prepare(forward, input, VALUES_F32, hidden, rows);
     run_matmul(forward, &(struct matmul_job){.weights = &forward->model->head,
-                                             .input = forward->outputs + (size_t)row_first * hidden,
+                                             .input = input,
                                              .input_stride = hidden,
+                                             .rows = &forward->packed,
                                              .tokens = rows,
                                              .output = forward->logits,
                                              .output_stride = forward->model->config.vocabulary});

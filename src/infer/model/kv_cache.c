@@ -26,17 +26,10 @@ struct kv_pool {
     struct free_page *free;
 };
 
-/* Floats of one layer's keys in a page; the values follow. */
-static size_t layer_floats(const struct kv_shape *shape)
-{
-    return (size_t)shape->kv_heads * KV_PAGE_TOKENS * shape->head_dim;
-}
-
 uint64_t kv_page_bytes(const struct kv_shape *shape)
 {
-    /* KV_PAGE_TOKENS floats are two times SLAB_ALIGNMENT: no padding is ever needed. */
-    static_assert(KV_PAGE_TOKENS * sizeof(float) % SLAB_ALIGNMENT == 0, "pages keep their alignment");
-    return (uint64_t)shape->layers * 2 * layer_floats(shape) * sizeof(float);
+    assert(shape->layer_bytes % SLAB_ALIGNMENT == 0); /* so that every page is aligned */
+    return (uint64_t)shape->layers * shape->layer_bytes;
 }
 
 uint32_t kv_pages_of(uint64_t tokens)
@@ -117,6 +110,7 @@ static dobby_code grow(struct kv_pool *pool, struct dobby_error *err)
         free(slab);
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "%zu bytes of KV cache", bytes);
     }
+    memset(memory, 0, bytes);
     slab->pages = memory;
     slab->next = pool->slabs;
     pool->slabs = slab;
@@ -128,7 +122,6 @@ static dobby_code grow(struct kv_pool *pool, struct dobby_error *err)
 
 static dobby_code take_pages(struct kv_pool *pool, struct kv_sequence *sequence, struct dobby_error *err)
 {
-    const size_t floats = layer_floats(&pool->shape);
     const uint32_t count = sequence->page_count;
     for (uint32_t i = 0; i < count; i++) {
         if (!pool->free) {
@@ -138,12 +131,12 @@ static dobby_code take_pages(struct kv_pool *pool, struct kv_sequence *sequence,
         }
         struct free_page *link = pool->free;
         pool->free = link->next;
-        float *page = (void *)link;
+        char *page = (void *)link;
+        *link = (struct free_page){NULL}; /* a pointer's bytes could read as NaN */
         sequence->pages[i] = page;
         pool->pages_used++;
         for (uint32_t layer = 0; layer < pool->shape.layers; layer++) {
-            sequence->keys[(size_t)layer * count + i] = page + (size_t)layer * 2 * floats;
-            sequence->values[(size_t)layer * count + i] = page + ((size_t)layer * 2 + 1) * floats;
+            sequence->areas[(size_t)layer * count + i] = page + layer * pool->shape.layer_bytes;
         }
     }
     return DOBBY_OK;
@@ -159,10 +152,9 @@ dobby_code kv_sequence_open(struct kv_pool *pool, uint32_t tokens, struct kv_seq
                           (unsigned long long)kv_pool_pages_free(pool), (unsigned long long)pool->pages_max);
     struct kv_sequence sequence = {.page_count = pages};
     sequence.pages = calloc(pages ? pages : 1, sizeof *sequence.pages);
-    sequence.keys = calloc((size_t)pages * pool->shape.layers + 1, sizeof *sequence.keys);
-    sequence.values = calloc((size_t)pages * pool->shape.layers + 1, sizeof *sequence.values);
+    sequence.areas = calloc((size_t)pages * pool->shape.layers + 1, sizeof *sequence.areas);
     dobby_code code;
-    if (!sequence.pages || !sequence.keys || !sequence.values)
+    if (!sequence.pages || !sequence.areas)
         code = DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "a sequence of %u pages", pages);
     else
         code = take_pages(pool, &sequence, err);
@@ -185,22 +177,12 @@ void kv_sequence_close(struct kv_pool *pool, struct kv_sequence *sequence)
         pool->pages_used--;
     }
     free(sequence->pages);
-    free(sequence->keys);
-    free(sequence->values);
+    free(sequence->areas);
     *sequence = (struct kv_sequence){0};
 }
 
-void kv_sequence_write(const struct kv_sequence *sequence, const struct kv_shape *shape, uint32_t layer,
-                       uint32_t position, const float *key, const float *value)
+void *kv_sequence_area(const struct kv_sequence *sequence, const struct kv_shape *shape, uint32_t layer,
+                       uint32_t position)
 {
-    const size_t floats = layer_floats(shape);
-    const size_t head_dim = shape->head_dim;
-    float *keys = sequence->pages[position / KV_PAGE_TOKENS] + (size_t)layer * 2 * floats;
-    float *values = keys + floats;
-    const size_t slot = position % KV_PAGE_TOKENS;
-    for (size_t head = 0; head < shape->kv_heads; head++) {
-        const size_t at = (head * KV_PAGE_TOKENS + slot) * head_dim;
-        memcpy(keys + at, key + head * head_dim, head_dim * sizeof(float));
-        memcpy(values + at, value + head * head_dim, head_dim * sizeof(float));
-    }
+    return (char *)sequence->pages[position / KV_PAGE_TOKENS] + layer * shape->layer_bytes;
 }

@@ -233,7 +233,7 @@ static void release(struct scheduler *s)
 static dobby_code allocate(struct scheduler *s, struct dobby_error *err)
 {
     const struct model_config *config = &s->options.model->config;
-    const struct kv_shape shape = {config->layers, config->kv_heads, config->head_dim};
+    const struct kv_shape shape = model_kv_shape(s->options.model);
     const uint32_t threads = thread_pool_threads(s->options.pool);
     const uint32_t sessions = s->options.sessions;
     s->scratch = calloc(threads, sizeof *s->scratch);

@@ -29,6 +29,7 @@ struct engine_request {
     const int32_t *tokens; /* borrowed until engine_submit returns */
     size_t token_count;
     uint32_t tokens_max; /* to generate, 1..LIMIT_GENERATED_TOKENS */
+    bool ignore_end;     /* an end token is a token like others: exactly tokens_max are generated */
     struct sampling sampling;
 };
 
@@ -55,6 +56,7 @@ struct engine_info {
     const char *kernels;      /* "avx2" */
     const char *version;      /* engine and kernel version: provenance */
     bool chatml;
+    uint32_t vocabulary; /* tokens of a prompt are below it */
     uint32_t context_tokens; /* prompt and output together */
     uint32_t sessions;       /* sequences that may run at once */
     uint32_t threads;

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "infer/model/kv_cache.h"
+#include "infer/model/model_shape.h"
 #include "infer/model/scheduler.h"
 #include "os/memory.h"
 #include "os/thread.h"
@@ -18,20 +19,20 @@ enum {
     SESSIONS_DEFAULT = 32, /* decoding more at once gains little: the weights' cost is spread by then */
     SESSION_TOKENS_DEFAULT = 1024, /* what a sequence's share of the default KV cache holds */
     MEMORY_PARTS = 4,              /* the default KV cache takes at most one of them */
-    NAME_BYTES = 32
+    VERSION_BYTES = 32
 };
 
 struct native {
-    struct engine engine; /* first: the caller's handle */
-    struct model_file *file;
-    struct tokenizer *tokenizer;
+    struct engine engine;        /* first: the caller's handle */
+    struct model_file *file;     /* NULL: random weights */
+    struct tokenizer *tokenizer; /* NULL likewise */
     struct thread_pool *pool;
     struct model model;
     struct scheduler *scheduler;
     struct engine_info info;
     char fingerprint[SHA256_HEX_BYTES];
-    char precision[NAME_BYTES];
-    char version[NAME_BYTES];
+    char precision[ENGINE_PRECISION_BYTES];
+    char version[VERSION_BYTES];
 };
 
 static void native_close(struct engine *engine)
@@ -70,6 +71,9 @@ static dobby_code native_tokenize(struct engine *engine, const struct text_span 
 {
     const struct native *native = (const struct native *)engine;
     const int32_t begin = native->model.config.begin_token;
+    if (native->tokenizer == NULL)
+        return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "%s has random weights and no tokenizer",
+                          native->model.config.name);
     dobby_code code = DOBBY_OK;
     if (begin >= 0)
         code = append_token(out, begin, err);
@@ -89,8 +93,10 @@ static dobby_code native_submit(struct engine *engine, const struct engine_reque
 static void add_text(const struct native *native, struct engine_result *result)
 {
     struct buffer bytes = {0}, text = {0};
-    dobby_code code = tokenizer_decode(native->tokenizer, result->tokens, result->tokens_out, false, &bytes,
-                                       &result->error);
+    dobby_code code = DOBBY_OK;
+    if (native->tokenizer != NULL)
+        code = tokenizer_decode(native->tokenizer, result->tokens, result->tokens_out, false, &bytes,
+                                &result->error);
     if (code == DOBBY_OK)
         code = utf8_append_repaired(&text, bytes.bytes, bytes.length, &result->error);
     if (code == DOBBY_OK) {
@@ -170,36 +176,45 @@ static dobby_code settle(const struct engine_native_options *options, const stru
     return DOBBY_OK;
 }
 
+static void format_precision(enum tensor_type weights, enum product product, char out[ENGINE_PRECISION_BYTES])
+{
+    (void)snprintf(out, ENGINE_PRECISION_BYTES, "%s/%s",
+                   product == PRODUCT_F32 ? tensor_type_name(weights) : product_name(product),
+                   product_name(product));
+    for (char *at = out; *at != '\0'; at++)
+        *at = (char)tolower((unsigned char)*at);
+}
+
 static dobby_code fill_info(struct native *native, const struct scheduler_options *settled,
                             struct dobby_error *err)
 {
     const struct model_config *config = &native->model.config;
-    const enum product product = native->model.product;
-    const char *weights = product == PRODUCT_F32 ? tensor_type_name(model_file_weight_type(native->file))
-                                                 : product_name(product);
-    (void)snprintf(native->precision, sizeof native->precision, "%s/%s", weights, product_name(product));
-    for (char *at = native->precision; *at != '\0'; at++)
-        *at = (char)tolower((unsigned char)*at);
+    const bool random = native->file == NULL;
+    format_precision(random ? native->model.embedding.type : model_file_weight_type(native->file),
+                     native->model.product, native->precision);
     (void)snprintf(native->version, sizeof native->version, "native-1/%s", native->model.kernels->name);
     uint8_t digest[SHA256_BYTES];
-    const dobby_code code = model_file_fingerprint(native->file, digest, err);
+    /* Random weights are the same for the same shape. */
+    const dobby_code code = random ? sha256_of(config->name, strlen(config->name), digest, err)
+                                   : model_file_fingerprint(native->file, digest, err);
     if (code != DOBBY_OK)
         return code;
     sha256_hex(digest, native->fingerprint);
-    native->info =
-        (struct engine_info){.model = config->name,
-                             .fingerprint = native->fingerprint,
-                             .architecture = config->architecture == MODEL_QWEN2 ? "qwen2" : "llama",
-                             .precision = native->precision,
-                             .kernels = native->model.kernels->name,
-                             .version = native->version,
-                             .chatml = config->chat == CHAT_CHATML,
-                             .context_tokens = settled->context_tokens,
-                             .sessions = settled->sessions,
-                             .threads = thread_pool_threads(native->pool),
-                             .parameters = model_file_parameters(native->file),
-                             .weight_bytes = model_weight_bytes(&native->model),
-                             .kv_bytes_max = settled->kv_bytes_max};
+    native->info = (struct engine_info){
+        .model = config->name,
+        .fingerprint = native->fingerprint,
+        .architecture = config->architecture == MODEL_QWEN2 ? "qwen2" : "llama",
+        .precision = native->precision,
+        .kernels = native->model.kernels->name,
+        .version = native->version,
+        .chatml = config->chat == CHAT_CHATML,
+        .vocabulary = config->vocabulary,
+        .context_tokens = settled->context_tokens,
+        .sessions = settled->sessions,
+        .threads = thread_pool_threads(native->pool),
+        .parameters = random ? model_shape_parameters(config) : model_file_parameters(native->file),
+        .weight_bytes = model_weight_bytes(&native->model),
+        .kv_bytes_max = settled->kv_bytes_max};
     return DOBBY_OK;
 }
 
@@ -220,6 +235,53 @@ static dobby_code parse_precision(const char *name, enum product *out, struct do
                       name);
 }
 
+dobby_code engine_native_choose(const struct engine_native_options *options, enum tensor_type weights,
+                                struct engine_native_choice *out, struct dobby_error *err)
+{
+    const struct kernels *kernels;
+    enum product product = PRODUCT_UNKNOWN;
+    *out = (struct engine_native_choice){0};
+    dobby_code code = kernels_choose(options->kernels, &kernels, err);
+    if (code == DOBBY_OK)
+        code = parse_precision(options->precision, &product, err);
+    if (code != DOBBY_OK)
+        return code;
+    if (product == PRODUCT_UNKNOWN)
+        product = kernels->choose_product(weights);
+    out->kernels = kernels->name;
+    format_precision(weights, product, out->precision);
+    return DOBBY_OK;
+}
+
+/* Fills native->model, and file and tokenizer unless its weights are random. */
+static dobby_code make_model(struct native *native, const struct engine_native_options *options,
+                             struct dobby_error *err)
+{
+    const struct kernels *kernels;
+    struct model_config shape;
+    const struct model_config *config = &shape;
+    enum product product = PRODUCT_UNKNOWN;
+    dobby_code code = kernels_choose(options->kernels, &kernels, err);
+    if (code == DOBBY_OK)
+        code = parse_precision(options->precision, &product, err);
+    if (code == DOBBY_OK && options->shape != NULL) {
+        code = model_shape_find(options->shape, &shape, err);
+    } else if (code == DOBBY_OK) {
+        code = model_file_open(options->model_path, &native->file, err);
+        if (code == DOBBY_OK)
+            code = model_file_tokenizer(native->file, &native->tokenizer, err);
+        if (code == DOBBY_OK)
+            config = model_file_config(native->file);
+    }
+    if (code != DOBBY_OK)
+        return code;
+    const uint32_t context = options->context_tokens && options->context_tokens < config->context_tokens
+                                 ? options->context_tokens
+                                 : config->context_tokens;
+    return options->shape != NULL ? model_make_random(config, kernels, product, context, &native->model, err)
+                                  : model_load(native->file, kernels, product, context, &native->model, err);
+}
+
 dobby_code engine_native_open(const struct engine_native_options *options, struct engine **out,
                               struct dobby_error *err)
 {
@@ -232,33 +294,16 @@ dobby_code engine_native_open(const struct engine_native_options *options, struc
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the engine");
     native->engine.ops = &native_ops;
 
-    const struct kernels *kernels;
     struct scheduler_options settled = {.model = &native->model};
-    enum product product = PRODUCT_UNKNOWN;
-    dobby_code code = kernels_choose(options->kernels, &kernels, err);
-    if (code == DOBBY_OK)
-        code = parse_precision(options->precision, &product, err);
-    if (code != DOBBY_OK)
-        goto done;
-    code = model_file_open(options->model_path, &native->file, err);
-    if (code != DOBBY_OK)
-        goto done;
-    code = model_file_tokenizer(native->file, &native->tokenizer, err);
+    dobby_code code = make_model(native, options, err);
     if (code != DOBBY_OK)
         goto done;
     code = thread_pool_open(threads, &native->pool, err);
     if (code != DOBBY_OK)
         goto done;
     settled.pool = native->pool;
-    const struct model_config *config = model_file_config(native->file);
-    const uint32_t context = options->context_tokens && options->context_tokens < config->context_tokens
-                                 ? options->context_tokens
-                                 : config->context_tokens;
-    code = model_load(native->file, kernels, product, context, &native->model, err);
-    if (code != DOBBY_OK)
-        goto done;
     const struct kv_shape shape = model_kv_shape(&native->model);
-    code = settle(options, config, &shape, &settled, err);
+    code = settle(options, &native->model.config, &shape, &settled, err);
     if (code != DOBBY_OK)
         goto done;
     code = fill_info(native, &settled, err);
@@ -267,7 +312,8 @@ dobby_code engine_native_open(const struct engine_native_options *options, struc
     code = scheduler_open(&settled, &native->scheduler, err);
     if (code != DOBBY_OK)
         goto done;
-    model_file_drop_pages(native->file); /* the fingerprint read them all */
+    if (native->file != NULL)
+        model_file_drop_pages(native->file); /* the fingerprint read them all */
     *out = &native->engine;
     native = NULL;
 

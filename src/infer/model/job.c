@@ -45,6 +45,7 @@ dobby_code job_new(const struct engine_request *request, struct job **out, struc
     job->result.tokens_in = (uint32_t)request->token_count;
     job->sampling = request->sampling;
     job->tokens_max = request->tokens_max;
+    job->ignore_end = request->ignore_end;
     job->prompt_count = job->token_count = (uint32_t)request->token_count;
     memcpy(job->tokens, request->tokens, request->token_count * sizeof job->tokens[0]);
     *out = job;
@@ -71,7 +72,7 @@ enum finish_reason job_accept(struct job *job, const struct sampler_choice *choi
         result->first_token_us = (clock_monotonic_ns() - job->admitted_ns) / 1000;
     result->logprobs[job->logprob_count++] = choice->logprob;
     job->probability_sum += exp((double)choice->logprob);
-    for (size_t i = 0; i < config->end_token_count; i++)
+    for (size_t i = 0; !job->ignore_end && i < config->end_token_count; i++)
         if (choice->token == config->end_tokens[i])
             return FINISH_END_TOKEN;
     result->tokens[result->tokens_out++] = choice->token;

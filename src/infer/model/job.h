@@ -11,6 +11,7 @@ struct job {
     struct engine_result result;
     struct sampling sampling;
     uint32_t tokens_max;
+    bool ignore_end;
     uint32_t prompt_count, token_count; /* token_count: prompt and generated */
     struct kv_sequence sequence;        /* open while the job runs; its length: tokens fed so far */
     int64_t admitted_ns;                /* 0: never */

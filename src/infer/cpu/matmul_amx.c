@@ -19,8 +19,8 @@
 
 enum {
     TILE_ROWS = 16,
-    TILE_VALUES = 256,
-    SLICE_STEPS_MAX = 16,                    /* of BF16: 32 KB of a panel */
+    PART_TOKENS = 256,                       /* whose sums wait from slice to slice */
+    SLICE_STEPS_MAX = 14,                    /* of BF16: 32 KB of a panel */
     BLOCK_BYTES_MAX = (1 << 20) + (1 << 18), /* of rows: of a 2 MB L2 */
     CACHE_LINE = 64
 };
@@ -67,28 +67,40 @@ static uint32_t block_tokens_of(const struct packed_matrix *weights)
     return tokens < TILE_TOKENS ? TILE_TOKENS : tokens > 1024 ? 1024 : (uint32_t)tokens;
 }
 
+/* 32 tokens by 32 outputs, row by row: tiles are stored and loaded with this stride. */
+enum { BLOCK_VALUES = TILE_TOKENS * TILE_OUTPUTS, BLOCK_STRIDE = TILE_OUTPUTS * 4 };
+
 /* The sums of a token block between slices, and two buffers for what has just left the tiles. */
 struct scratch {
-    float (*waiting)[4][TILE_VALUES]; /* (block_tokens / 32) */
-    int32_t (*fresh)[4][TILE_VALUES]; /* (2) */
+    float (*waiting)[BLOCK_VALUES]; /* (block_tokens / 32) */
+    int32_t (*fresh)[BLOCK_VALUES]; /* (2) */
 };
 
 size_t amx_scratch_bytes(const struct packed_matrix *weights)
 {
-    return ((size_t)block_tokens_of(weights) / TILE_TOKENS + 2) * 4 * TILE_VALUES * sizeof(float);
+    (void)weights;
+    return (PART_TOKENS / TILE_TOKENS + 2) * BLOCK_VALUES * sizeof(float);
 }
 
 /* Sums that have left the tiles and are not finished: 32 tokens by one panel, of one slice. */
 struct pending {
     const struct matmul_job *job;
-    const int32_t *fresh;          /* (4, 16, 16): tokens 0-15 by outputs 0-15, by 16-31, then tokens 16-31 */
-    float *waiting;                /* likewise; INT8 with several groups */
-    const float *row_scales;       /* (32) of this slice */
-    const float *weight_scales;    /* (32) */
-    uint32_t panel, token, tokens; /* tokens: 1..32 */
-    uint32_t next;                 /* first token not finished; == tokens: nothing to do */
-    bool first, last;              /* slice */
+    const int32_t *fresh;       /* (32, 32); F32 for BF16 */
+    float *waiting;             /* likewise; INT8 with several groups */
+    const float *row_scales;    /* (32) of this slice */
+    const float *weight_scales; /* (32) */
+    char *output;               /* of the first token, at the panel's first output */
+    size_t output_bytes;        /* from token to token */
+    const float *bias;          /* at the panel's first output; NULL: none */
+    uint32_t tokens, next;      /* next: the first token not finished; == tokens: nothing to do */
+    uint32_t outputs;           /* that the panel has within the matrix: 1..32, gated 1..16 */
+    bool first, last;           /* slice */
 };
+
+static ALWAYS_INLINE __mmask16 mask_of(uint32_t left)
+{
+    return left >= TILE_ROWS ? 0xffff : (__mmask16)((1u << left) - 1);
+}
 
 static ALWAYS_INLINE __m512 silu(__m512 x)
 {
@@ -104,68 +116,88 @@ static ALWAYS_INLINE __m512 silu(__m512 x)
     return _mm512_mul_ps(x, _mm512_rcp14_ps(_mm512_add_ps(one, power)));
 }
 
-static ALWAYS_INLINE void store_gated(const struct pending *p, uint32_t token, __m512 gate, __m512 up)
+static ALWAYS_INLINE void store_gated(const struct pending *p, char *output, __m512 gate, __m512 up)
 {
-    const struct matmul_job *job = p->job;
-    const uint32_t row = p->panel * TILE_ROWS, outputs = job->weights->rows / 2;
-    uint16_t *output = (uint16_t *)job->output + (size_t)(p->token + token) * job->output_stride + row;
     const __m256i value = (__m256i)_mm512_cvtneps_pbh(_mm512_mul_ps(silu(gate), up));
-    if (outputs - row >= TILE_ROWS)
+    if (p->outputs >= TILE_ROWS)
         _mm256_storeu_si256((__m256i *)(void *)output, value);
     else
-        _mm256_mask_storeu_epi16(output, (__mmask16)((1u << (outputs - row)) - 1), value);
+        _mm256_mask_storeu_epi16(output, mask_of(p->outputs), value);
 }
 
-static ALWAYS_INLINE void store_plain(const struct pending *p, uint32_t token, __m512 value, uint32_t half)
+static ALWAYS_INLINE void store_plain(const struct pending *p, char *output, uint32_t half, __m512 value)
 {
-    const struct matmul_job *job = p->job;
-    const uint32_t row = p->panel * TILE_OUTPUTS + half * TILE_ROWS;
-    if (row >= job->weights->rows)
-        return;
-    const uint32_t left = job->weights->rows - row;
-    const __mmask16 mask = left >= TILE_ROWS ? 0xffff : (__mmask16)((1u << left) - 1);
-    float *output = (float *)job->output + (size_t)(p->token + token) * job->output_stride + row;
-    if (job->bias != NULL)
-        value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, job->bias + row));
-    if (job->accumulate)
-        value = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, output), value);
-    _mm512_mask_storeu_ps(output, mask, value);
+    float *to = (float *)(void *)output + half * TILE_ROWS;
+    if (p->outputs == TILE_OUTPUTS) {
+        if (p->bias != NULL)
+            value = _mm512_add_ps(value, _mm512_loadu_ps(p->bias + half * TILE_ROWS));
+        if (p->job->accumulate)
+            value = _mm512_add_ps(_mm512_loadu_ps(to), value);
+        _mm512_storeu_ps(to, value);
+    } else if (p->outputs > half * TILE_ROWS) {
+        const __mmask16 mask = mask_of(p->outputs - half * TILE_ROWS);
+        if (p->bias != NULL)
+            value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, p->bias + half * TILE_ROWS));
+        if (p->job->accumulate)
+            value = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to), value);
+        _mm512_mask_storeu_ps(to, mask, value);
+    }
 }
 
-/* Finishes up to `count` more tokens. */
-static ALWAYS_INLINE void finish(struct pending *p, uint32_t count, const enum product product,
+static ALWAYS_INLINE void finish_token(const struct pending *p, uint32_t t, const enum product product,
+                                       const bool gated, const bool grouped)
+{
+    const int32_t *fresh = p->fresh + (size_t)t * TILE_OUTPUTS;
+    __m512 values[2];
+    if (product == PRODUCT_BF16) {
+        values[0] = _mm512_load_ps((const float *)(const void *)fresh);
+        values[1] = _mm512_load_ps((const float *)(const void *)fresh + TILE_ROWS);
+    } else {
+        const __m512 scale = _mm512_set1_ps(p->row_scales[t]);
+        float *waiting = grouped ? p->waiting + (size_t)t * TILE_OUTPUTS : NULL;
+        __m512 before[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+        if (grouped && !p->first) {
+            before[0] = _mm512_load_ps(waiting);
+            before[1] = _mm512_load_ps(waiting + TILE_ROWS);
+        }
+        values[0] = _mm512_fmadd_ps(scale, _mm512_cvtepi32_ps(_mm512_load_si512(fresh)), before[0]);
+        values[1] =
+            _mm512_fmadd_ps(scale, _mm512_cvtepi32_ps(_mm512_load_si512(fresh + TILE_ROWS)), before[1]);
+        if (grouped && !p->last) {
+            _mm512_store_ps(waiting, values[0]);
+            _mm512_store_ps(waiting + TILE_ROWS, values[1]);
+            return;
+        }
+        values[0] = _mm512_mul_ps(values[0], _mm512_load_ps(p->weight_scales));
+        values[1] = _mm512_mul_ps(values[1], _mm512_load_ps(p->weight_scales + TILE_ROWS));
+    }
+    char *output = p->output + t * p->output_bytes;
+    if (gated) {
+        store_gated(p, output, values[0], values[1]);
+    } else {
+        store_plain(p, output, 0, values[0]);
+        store_plain(p, output, 1, values[1]);
+    }
+}
+
+/* Finishes `count` more tokens, or what is left of them. */
+static ALWAYS_INLINE void finish(struct pending *p, const uint32_t count, const enum product product,
                                  const bool gated, const bool grouped)
 {
-    const uint32_t end = p->tokens - p->next < count ? p->tokens : p->next + count;
-    for (uint32_t t = p->next; t < end; t++) {
-        __m512 values[2];
-        const size_t at = (size_t)(t / TILE_ROWS) * 2 * TILE_VALUES + (size_t)(t % TILE_ROWS) * TILE_ROWS;
-        for (size_t half = 0; half < 2; half++) {
-            const int32_t *fresh = p->fresh + at + half * TILE_VALUES;
-            if (product == PRODUCT_BF16) {
-                values[half] = _mm512_load_ps((const float *)(const void *)fresh);
-                continue;
-            }
-            const __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(fresh));
-            float *waiting = p->waiting + at + half * TILE_VALUES;
-            const __m512 before = grouped && !p->first ? _mm512_load_ps(waiting) : _mm512_setzero_ps();
-            values[half] = _mm512_fmadd_ps(_mm512_set1_ps(p->row_scales[t]), sum, before);
-            if (grouped && !p->last)
-                _mm512_store_ps(waiting, values[half]);
-            else
-                values[half] =
-                    _mm512_mul_ps(values[half], _mm512_load_ps(p->weight_scales + half * TILE_ROWS));
+    if (p->tokens - p->next >= count) {
+        const uint32_t next = p->next;
+        p->next = next + count;
+        if (count <= 4) {
+            _Pragma("GCC unroll 4") for (uint32_t i = 0; i < count; i++)
+                finish_token(p, next + i, product, gated, grouped);
+            return;
         }
-        if (grouped && !p->last)
-            continue;
-        if (gated) {
-            store_gated(p, t, values[0], values[1]);
-        } else {
-            store_plain(p, t, values[0], 0);
-            store_plain(p, t, values[1], 1);
-        }
+        for (uint32_t i = 0; i < count; i++)
+            finish_token(p, next + i, product, gated, grouped);
+        return;
     }
-    p->next = end;
+    for (; p->next < p->tokens; p->next++)
+        finish_token(p, p->next, product, gated, grouped);
 }
 
 static ALWAYS_INLINE void multiply_step(const uint8_t *rows, const uint8_t *weights,
@@ -204,22 +236,22 @@ struct slice_part {
     const float *before; /* BF16: sums of the slices before; NULL: none */
 };
 
-static ALWAYS_INLINE void multiply_slice(const struct slice_part *part, int32_t fresh[4][TILE_VALUES],
+static ALWAYS_INLINE void multiply_slice(const struct slice_part *part, int32_t *fresh,
                                          struct pending *pending, const enum product product,
-                                         const bool gated, const bool grouped, const bool both)
+                                         const bool gated, const bool grouped, const bool both,
+                                         const uint32_t tokens_a_step)
 {
     if (product == PRODUCT_BF16 && part->before != NULL) {
-        _tile_loadd(0, part->before, TILE_STEP_BYTES);
-        _tile_loadd(1, part->before + TILE_VALUES, TILE_STEP_BYTES);
-        _tile_loadd(2, part->before + 2 * TILE_VALUES, TILE_STEP_BYTES);
-        _tile_loadd(3, part->before + 3 * TILE_VALUES, TILE_STEP_BYTES);
+        _tile_loadd(0, part->before, BLOCK_STRIDE);
+        _tile_loadd(1, part->before + TILE_ROWS, BLOCK_STRIDE);
+        _tile_loadd(2, part->before + BLOCK_VALUES / 2, BLOCK_STRIDE);
+        _tile_loadd(3, part->before + BLOCK_VALUES / 2 + TILE_ROWS, BLOCK_STRIDE);
     } else {
         _tile_zero(0);
         _tile_zero(1);
         _tile_zero(2);
         _tile_zero(3);
     }
-    const uint32_t tokens_a_step = (TILE_TOKENS + part->steps - 1) / part->steps;
     const uint8_t *rows = part->rows, *weights = part->weights, *ahead = part->ahead;
     for (uint32_t step = 0; step < part->steps; step++) {
         multiply_step(rows, weights, product, both);
@@ -227,29 +259,41 @@ static ALWAYS_INLINE void multiply_slice(const struct slice_part *part, int32_t 
         weights += TILE_BLOCK_BYTES;
         for (uint32_t line = 0; line < part->ahead_lines; line++, ahead += CACHE_LINE)
             _mm_prefetch((const char *)ahead, _MM_HINT_T1);
-        if (pending->next < pending->tokens)
-            finish(pending, tokens_a_step, product, gated, grouped);
+        finish(pending, tokens_a_step, product, gated, grouped);
     }
-    if (pending->next < pending->tokens)
-        finish(pending, TILE_TOKENS, product, gated, grouped);
-    _tile_stored(0, fresh[0], TILE_STEP_BYTES);
-    _tile_stored(1, fresh[1], TILE_STEP_BYTES);
+    finish(pending, TILE_TOKENS, product, gated, grouped);
+    _tile_stored(0, fresh, BLOCK_STRIDE);
+    _tile_stored(1, fresh + TILE_ROWS, BLOCK_STRIDE);
     if (both) {
-        _tile_stored(2, fresh[2], TILE_STEP_BYTES);
-        _tile_stored(3, fresh[3], TILE_STEP_BYTES);
+        _tile_stored(2, fresh + BLOCK_VALUES / 2, BLOCK_STRIDE);
+        _tile_stored(3, fresh + BLOCK_VALUES / 2 + TILE_ROWS, BLOCK_STRIDE);
     }
+}
+
+/* The epilogue's pace: a constant number of tokens a step, so that it is straight code. */
+static ALWAYS_INLINE void multiply_paced(const struct slice_part *part, int32_t *fresh,
+                                         struct pending *pending, const enum product product,
+                                         const bool gated, const bool grouped, const bool both)
+{
+    if (part->steps >= 16)
+        multiply_slice(part, fresh, pending, product, gated, grouped, both, 2);
+    else if (part->steps >= 11)
+        multiply_slice(part, fresh, pending, product, gated, grouped, both, 3);
+    else
+        multiply_slice(part, fresh, pending, product, gated, grouped, both, 4);
 }
 
 /* A token block by one panel. */
 static ALWAYS_INLINE void multiply_panel(const struct matmul_job *job, const struct slices *slices,
-                                         const struct scratch *scratch, uint32_t panel, uint32_t token_first,
-                                         uint32_t token_end, const enum product product, const bool gated,
-                                         const bool grouped, struct pending *pending, uint32_t *turn)
+                                         const struct scratch *scratch, uint32_t panel, uint32_t block_first,
+                                         uint32_t token_first, uint32_t token_end, const enum product product,
+                                         const bool gated, const bool grouped, struct pending *pending,
+                                         uint32_t *turn)
 {
     const struct packed_matrix *weights = job->weights;
     const uint8_t *bytes = weights->panels + (size_t)panel * weights->panel_bytes;
     const uint32_t blocks = (token_end - token_first + TILE_TOKENS - 1) / TILE_TOKENS;
-    const bool more = panel + 1 < job->panel_end;
+    const bool more = token_first == block_first && panel + 1 < job->panel_end;
     for (uint32_t slice = 0; slice < slices->count; slice++) {
         const uint32_t step_first = slice * slices->slice_steps;
         const uint32_t left = slices->steps - step_first;
@@ -262,31 +306,34 @@ static ALWAYS_INLINE void multiply_panel(const struct matmul_job *job, const str
             part.rows = tile_row(job->rows, slices->steps, token, step_first);
             part.ahead_lines = more ? (lines / blocks + part.steps - 1) / part.steps : 0;
             part.ahead = part.weights + weights->panel_bytes + (size_t)lines / blocks * block * CACHE_LINE;
-            part.before = product == PRODUCT_BF16 && slice > 0 ? scratch->waiting[block][0] : NULL;
+            part.before = product == PRODUCT_BF16 && slice > 0 ? scratch->waiting[block] : NULL;
             /* BF16 sums wait where the next slice's tiles are loaded from, and are pending after the last. */
             const bool wait_in_tiles = product == PRODUCT_BF16 && slice + 1 < slices->count;
-            int32_t(*fresh)[TILE_VALUES] = wait_in_tiles
-                                               ? (int32_t(*)[TILE_VALUES])(void *)scratch->waiting[block]
-                                               : scratch->fresh[*turn];
+            int32_t *fresh =
+                wait_in_tiles ? (int32_t *)(void *)scratch->waiting[block] : scratch->fresh[*turn];
             if (tokens > TILE_ROWS)
-                multiply_slice(&part, fresh, pending, product, gated, grouped, true);
+                multiply_paced(&part, fresh, pending, product, gated, grouped, true);
             else
-                multiply_slice(&part, fresh, pending, product, gated, grouped, false);
+                multiply_paced(&part, fresh, pending, product, gated, grouped, false);
             if (wait_in_tiles)
                 continue;
             *turn ^= 1;
-            *pending = (struct pending){.job = job,
-                                        .fresh = fresh[0],
-                                        .waiting = scratch->waiting[block][0],
-                                        .row_scales =
-                                            job->rows->scales + (size_t)slice * job->rows->tokens_max + token,
-                                        .panel = panel,
-                                        .token = token,
-                                        .tokens = tokens,
-                                        .first = slice == 0,
-                                        .last = slice + 1 == slices->count};
-            if (product == PRODUCT_INT8)
-                pending->weight_scales = int8_tail(weights, panel)->scales;
+            const uint32_t width = gated ? TILE_ROWS : TILE_OUTPUTS;
+            const size_t value_bytes = gated ? sizeof(uint16_t) : sizeof(float);
+            const uint32_t output = panel * width, all = gated ? weights->rows / 2 : weights->rows;
+            *pending = (struct pending){
+                .job = job,
+                .fresh = fresh,
+                .waiting = slices->count > 1 ? scratch->waiting[block] : NULL,
+                .row_scales = job->rows->scales + (size_t)slice * job->rows->tokens_max + token,
+                .weight_scales = product == PRODUCT_INT8 ? int8_tail(weights, panel)->scales : NULL,
+                .output = (char *)job->output + (token * job->output_stride + output) * value_bytes,
+                .output_bytes = job->output_stride * value_bytes,
+                .bias = job->bias != NULL ? job->bias + output : NULL,
+                .tokens = tokens,
+                .outputs = all - output < width ? all - output : width,
+                .first = slice == 0,
+                .last = slice + 1 == slices->count};
         }
     }
 }
@@ -296,17 +343,22 @@ static ALWAYS_INLINE void multiply(const struct matmul_job *job, const enum prod
 {
     const struct slices slices = slices_of(job->weights);
     const uint32_t block_tokens = block_tokens_of(job->weights);
-    const struct scratch scratch = {
-        .fresh = job->scratch,
-        .waiting =
-            (float(*)[4][TILE_VALUES])(void *)((char *)job->scratch + 2 * 4 * TILE_VALUES * sizeof(int32_t))};
+    /* Sums that wait from slice to slice share L1 with a slice of weights. */
+    const uint32_t part_tokens = slices.count > 1 ? PART_TOKENS : block_tokens;
+    const struct scratch scratch = {.fresh = job->scratch,
+                                    .waiting = (float(*)[BLOCK_VALUES])(
+                                        void *)((char *)job->scratch + 2 * BLOCK_VALUES * sizeof(int32_t))};
     struct pending pending = {.next = 0};
     uint32_t turn = 0;
-    for (uint32_t token = 0; token < job->tokens; token += block_tokens) {
-        const uint32_t end = job->tokens - token < block_tokens ? job->tokens : token + block_tokens;
-        for (uint32_t panel = job->panel_first; panel < job->panel_end; panel++)
-            multiply_panel(job, &slices, &scratch, panel, token, end, product, gated, grouped, &pending,
-                           &turn);
+    for (uint32_t block = 0; block < job->tokens; block += block_tokens) {
+        const uint32_t block_end = job->tokens - block < block_tokens ? job->tokens : block + block_tokens;
+        for (uint32_t panel = job->panel_first; panel < job->panel_end; panel++) {
+            for (uint32_t token = block; token < block_end; token += part_tokens) {
+                const uint32_t end = block_end - token < part_tokens ? block_end : token + part_tokens;
+                multiply_panel(job, &slices, &scratch, panel, block, token, end, product, gated, grouped,
+                               &pending, &turn);
+            }
+        }
     }
     finish(&pending, TILE_TOKENS, product, gated, grouped);
 }

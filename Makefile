@@ -54,9 +54,10 @@ bench: build/dobby ## records and tokens a second on Dobby's own source
 	@bench/summarise
 
 .PHONY: docs
-docs: build/build.ninja ## write docs/errors.md from the error table
+docs: build/dobby ## write docs/errors.md and docs/commands.md from the program itself
 	@cmake --build --preset release --target dobby_errors
 	@build/bin/dobby_errors > docs/errors.md
+	@tools/commands_doc build/dobby > docs/commands.md
 
 .PHONY: install
 install: build/dobby ## to $(DESTDIR)$(PREFIX)

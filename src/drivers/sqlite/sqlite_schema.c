@@ -93,16 +93,36 @@ static const char *const migrations[] = {
 static_assert(sizeof migrations / sizeof migrations[0] == SQLITE_SCHEMA_VERSION, "one migration a version");
 static_assert(SQLITE_SCHEMA_APPLICATION_ID == 1148150370, "the id that the first migration writes");
 
+struct identity {
+    int64_t application_id, objects, version;
+};
+
+/* All three in one transaction: another process may be making the same database now. */
+static dobby_code read_identity(struct sqlite_handle *handle, struct identity *out, struct dobby_error *err)
+{
+    const bool outermost = sqlite3_get_autocommit(handle->db) != 0;
+    dobby_code code = outermost ? sqlite_execute(handle, "BEGIN", err) : DOBBY_OK;
+    if (code == DOBBY_OK)
+        code = sqlite_query_integer(handle, "SELECT count(*) FROM sqlite_schema", &out->objects, err);
+    if (code == DOBBY_OK)
+        code = sqlite_query_integer(handle, "PRAGMA application_id", &out->application_id, err);
+    if (code == DOBBY_OK)
+        code = sqlite_query_integer(handle, "PRAGMA user_version", &out->version, err);
+    /* A failure may have ended the transaction already. */
+    if (outermost && sqlite3_get_autocommit(handle->db) == 0 &&
+        sqlite3_exec(handle->db, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK && code == DOBBY_OK)
+        code = FAIL_RESULT(handle, sqlite3_extended_errcode(handle->db), err);
+    return code;
+}
+
 dobby_code sqlite_schema_recognise(struct sqlite_handle *handle, int64_t *version, struct dobby_error *err)
 {
-    int64_t application_id = 0;
-    int64_t objects = 0;
+    struct identity identity = {0};
     *version = 0;
-    dobby_code code = sqlite_query_integer(handle, "PRAGMA application_id", &application_id, err);
-    if (code == DOBBY_OK)
-        code = sqlite_query_integer(handle, "SELECT count(*) FROM sqlite_schema", &objects, err);
-    if (code == DOBBY_OK)
-        code = sqlite_query_integer(handle, "PRAGMA user_version", version, err);
+    dobby_code code = read_identity(handle, &identity, err);
+    const int64_t application_id = identity.application_id;
+    const int64_t objects = identity.objects;
+    *version = identity.version;
     if (code == DOBBY_OK && application_id == 0 && objects == 0 && *version == 0)
         return DOBBY_OK;
     if (code == DOBBY_OK && application_id != SQLITE_SCHEMA_APPLICATION_ID)

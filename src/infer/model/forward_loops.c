@@ -1,0 +1,217 @@
+#include "infer/model/forward_parts.h"
+
+#include <assert.h>
+
+enum {
+    TASKS_PER_THREAD = 4, /* so that a thread held up by other work does not hold up the rest */
+    INLINE_VALUES = 16384 /* row work below this costs less than waking the threads */
+};
+
+/* ---- rows ------------------------------------------------------------------------------------------- */
+
+struct row_loop {
+    struct forward *forward;
+    uint32_t layer_index;
+    const float *input, *weight; /* of norm_row */
+    float *output;
+    void (*row)(const struct row_loop *loop, uint32_t row);
+    uint32_t rows_per_task;
+    uint32_t rows;
+};
+
+static void row_task(void *context, size_t index, uint32_t thread)
+{
+    (void)thread;
+    const struct row_loop *loop = context;
+    const uint32_t first = (uint32_t)index * loop->rows_per_task;
+    const uint32_t end = first + loop->rows_per_task < loop->rows ? first + loop->rows_per_task : loop->rows;
+    for (uint32_t row = first; row < end; row++)
+        loop->row(loop, row);
+}
+
+/* width: values that a row's work touches. */
+static void run_rows(struct row_loop *loop, uint32_t rows, uint32_t width)
+{
+    struct forward *f = loop->forward;
+    const uint32_t tasks =
+        f->threads == 1 || (uint64_t)rows * width < INLINE_VALUES ? 1 : f->threads * TASKS_PER_THREAD;
+    loop->rows = rows;
+    loop->rows_per_task = (rows + tasks - 1) / tasks;
+    if (tasks == 1)
+        row_task(loop, 0, 0);
+    else
+        thread_pool_run(f->pool, (rows + loop->rows_per_task - 1) / loop->rows_per_task, row_task, loop);
+}
+
+static void embed_row(const struct row_loop *loop, uint32_t row)
+{
+    const struct forward *f = loop->forward;
+    f->model->kernels->dequantize_row(&f->model->embedding, (uint32_t)f->rows[row].token,
+                                      f->hidden + (size_t)row * f->model->config.hidden);
+}
+
+static void norm_row(const struct row_loop *loop, uint32_t row)
+{
+    const struct model *model = loop->forward->model;
+    const size_t at = (size_t)row * model->config.hidden;
+    model->kernels->rms_norm(loop->input + at, loop->weight, model->config.norm_epsilon, model->config.hidden,
+                             loop->output + at);
+}
+
+void forward_embed_rows(struct forward *f)
+{
+    struct row_loop loop = {.forward = f, .row = embed_row};
+    run_rows(&loop, f->row_count, f->model->config.hidden);
+}
+
+void forward_norm_rows(struct forward *f, const float *input, const float *weight, uint32_t rows,
+                       float *output)
+{
+    struct row_loop loop = {
+        .forward = f, .row = norm_row, .input = input, .weight = weight, .output = output};
+    run_rows(&loop, rows, f->model->config.hidden);
+}
+
+static void position_row(const struct row_loop *loop, uint32_t row)
+{
+    const struct forward *f = loop->forward;
+    const struct model *model = f->model;
+    const struct model_config *config = &model->config;
+    const uint32_t position = f->rows[row].position;
+    const size_t angles = (size_t)position * (config->head_dim / 2);
+    float *query = f->qkv + (size_t)row * f->qkv_width;
+    float *key = query + f->q_width;
+    /* K follows Q, so their heads turn in one call. */
+    model->kernels->rope(query, config->heads + config->kv_heads, config->head_dim,
+                         model->rope_cosine + angles, model->rope_sine + angles, config->rope_interleaved);
+    void *area = kv_sequence_area(f->rows[row].sequence, &f->kv_shape, loop->layer_index, position);
+    model->kernels->kv_write(&f->kv_shape.layout, area, position % KV_PAGE_TOKENS, key, key + f->kv_width);
+}
+
+void forward_position_rows(struct forward *f, uint32_t layer_index)
+{
+    struct row_loop loop = {.forward = f, .row = position_row, .layer_index = layer_index};
+    run_rows(&loop, f->row_count, f->qkv_width);
+}
+
+/* ---- matrix products and attention ------------------------------------------------------------------ */
+
+struct prepare_loop {
+    const struct forward *forward;
+    struct prepare_job job;
+    uint32_t tokens_per_task, tokens;
+};
+
+static void prepare_task(void *context, size_t index, uint32_t thread)
+{
+    (void)thread;
+    const struct prepare_loop *loop = context;
+    struct prepare_job job = loop->job;
+    job.token_first = (uint32_t)index * loop->tokens_per_task;
+    job.token_end = job.token_first + loop->tokens_per_task;
+    if (job.token_end > loop->tokens)
+        job.token_end = loop->tokens;
+    loop->forward->model->kernels->prepare(&job);
+}
+
+static void prepare(struct forward *f, const struct forward_product *product)
+{
+    const uint32_t tokens = product->tokens, columns = product->weights->columns;
+    const uint32_t tasks =
+        f->threads == 1 || (uint64_t)tokens * columns < INLINE_VALUES ? 1 : f->threads * TASKS_PER_THREAD;
+    struct prepare_loop loop = {.forward = f,
+                                .job = {.input = product->input,
+                                        .input_type = product->input_type,
+                                        .input_stride = columns,
+                                        .columns = columns,
+                                        .rows = &f->packed},
+                                .tokens_per_task = (tokens + tasks - 1) / tasks,
+                                .tokens = tokens};
+    thread_pool_run(f->pool, (tokens + loop.tokens_per_task - 1) / loop.tokens_per_task, prepare_task, &loop);
+}
+
+struct matmul_loop {
+    const struct forward *forward;
+    struct matmul_job job;
+    uint32_t panels_per_task;
+};
+
+static void matmul_task(void *context, size_t index, uint32_t thread)
+{
+    const struct matmul_loop *loop = context;
+    const struct forward *f = loop->forward;
+    struct matmul_job job = loop->job;
+    const uint32_t panels = job.weights->panel_count;
+    job.panel_first = (uint32_t)index * loop->panels_per_task;
+    job.panel_end = job.panel_first + loop->panels_per_task;
+    if (job.panel_end > panels)
+        job.panel_end = panels;
+    job.scratch = f->scratch + (size_t)thread * f->scratch_bytes;
+    f->model->kernels->matmul(&job);
+}
+
+void forward_multiply(struct forward *f, const struct forward_product *product)
+{
+    const struct packed_matrix *weights = product->weights;
+    const bool exact = weights->product == PRODUCT_F32;
+    assert(!exact || product->input_type == VALUES_F32);
+    if (!exact)
+        prepare(f, product);
+    const uint32_t panels = weights->panel_count;
+    const uint32_t tasks = f->threads == 1 ? 1 : f->threads * TASKS_PER_THREAD;
+    struct matmul_loop loop = {.forward = f,
+                               .job = {.weights = weights,
+                                       .input = exact ? product->input : NULL,
+                                       .input_stride = weights->columns,
+                                       .rows = exact ? NULL : &f->packed,
+                                       .tokens = product->tokens,
+                                       .bias = product->bias,
+                                       .accumulate = product->accumulate,
+                                       .output = product->output,
+                                       .output_stride = weights->gated ? weights->rows / 2 : weights->rows},
+                               .panels_per_task = (panels + tasks - 1) / tasks};
+    thread_pool_run(f->pool, (panels + loop.panels_per_task - 1) / loop.panels_per_task, matmul_task, &loop);
+}
+
+struct attention_loop {
+    const struct forward *forward;
+    uint32_t layer_index;
+    bool outputs_only;
+};
+
+static void attention_task(void *context, size_t index, uint32_t thread)
+{
+    const struct attention_loop *loop = context;
+    const struct forward *f = loop->forward;
+    const struct attention_task *task = &f->tasks[index];
+    const struct model_config *config = &f->model->config;
+    const bool clip = loop->outputs_only && task->token_first < task->output_first;
+    const uint32_t token_first = clip ? task->output_first : task->token_first;
+    if (token_first >= task->token_end)
+        return;
+    const size_t pages = (size_t)loop->layer_index * task->sequence->page_count;
+    const struct attention_job job = {
+        .query = f->qkv + (size_t)task->row_first * f->qkv_width,
+        .query_stride = f->qkv_width,
+        .tokens = task->tokens,
+        .position_first = task->position_first,
+        .heads = config->heads,
+        .kv_heads = config->kv_heads,
+        .head_dim = config->head_dim,
+        .pages = task->sequence->areas + pages,
+        .output = f->attended + (size_t)task->row_first * f->q_width,
+        .output_stride = f->q_width,
+        .token_first = token_first,
+        .token_end = task->token_end,
+        .kv_head_first = task->kv_head,
+        .kv_head_end = task->kv_head + 1,
+        .scratch = f->scratch + (size_t)thread * f->scratch_bytes,
+    };
+    f->model->kernels->attention(&job);
+}
+
+void forward_attention(struct forward *f, uint32_t layer_index, bool outputs_only)
+{
+    struct attention_loop loop = {.forward = f, .layer_index = layer_index, .outputs_only = outputs_only};
+    thread_pool_run(f->pool, f->task_count, attention_task, &loop);
+}

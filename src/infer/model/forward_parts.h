@@ -1,0 +1,68 @@
+/* What forward.c and forward_loops.c share: the pass's memory, and its loops over rows, panels and sequences.
+ * Each loop is spread over the pool's threads and returns when all of it is done. */
+#ifndef INFER_MODEL_FORWARD_PARTS_H
+#define INFER_MODEL_FORWARD_PARTS_H
+
+#include "infer/model/forward.h"
+
+enum { FORWARD_BLOCK_TOKENS = 32 }; /* of a prompt's tokens: one task of the attention loop */
+
+/* One token of the pass. */
+struct forward_row {
+    const struct kv_sequence *sequence;
+    int32_t token;
+    uint32_t position;
+};
+
+struct attention_task {
+    const struct kv_sequence *sequence;
+    uint32_t row_first, tokens, position_first; /* the run */
+    uint32_t output_first;                      /* the run's first output row, counted from row_first */
+    uint32_t token_first, token_end, kv_head;   /* this task's part */
+};
+
+struct forward {
+    const struct model *model;
+    struct thread_pool *pool;
+    struct kv_shape kv_shape;
+    uint32_t threads, tokens_max, runs_max;
+    uint32_t q_width, kv_width, qkv_width; /* floats of a row: Q, K or V, and Q, K, V stacked */
+
+    struct forward_row *rows;     /* (tokens_max) */
+    struct attention_task *tasks; /* (tasks_max) */
+    size_t tasks_max;
+    uint32_t row_count, output_count;
+    size_t task_count;
+
+    float *hidden;   /* (tokens_max, hidden): the residual stream */
+    float *normed;   /* (tokens_max, hidden) */
+    float *qkv;      /* (tokens_max, qkv_width) */
+    float *attended; /* (tokens_max, q_width) */
+    void *activated; /* (tokens_max, feed_forward): silu(gate) * up; F32 for PRODUCT_F32, else BF16 */
+    struct packed_rows packed; /* the input of a product that wants it so */
+    float *outputs;            /* (tokens_max, hidden): the output rows, normed */
+    float *logits;             /* (FORWARD_LOGIT_ROWS, vocabulary) */
+    char *scratch;             /* (threads, scratch_bytes) */
+    size_t scratch_bytes;
+};
+
+void forward_embed_rows(struct forward *f);
+void forward_norm_rows(struct forward *f, const float *input, const float *weight, uint32_t rows,
+                       float *output);
+/* Rotates Q and K to each row's position and stores K and V. */
+void forward_position_rows(struct forward *f, uint32_t layer_index);
+struct forward_product {
+    const struct packed_matrix *weights;
+    const void *input; /* (tokens, columns) of input_type, one row after the other */
+    enum value_type input_type;
+    uint32_t tokens;
+    const float *bias;
+    bool accumulate;
+    void *output; /* one row after the other */
+};
+/* Prepares the input if the weights' product wants that, and multiplies. */
+void forward_multiply(struct forward *f, const struct forward_product *product);
+/* outputs_only: leaves out what no output row needs. */
+void forward_attention(struct forward *f, uint32_t layer_index, bool outputs_only);
+
+#endif

@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum {
-    SESSIONS_DEFAULT = 32, /* decoding more at once gains little: the weights' cost is spread by then */
+    SESSIONS_DEFAULT = 128,        /* at most, unless told: what is best up to it, the scheduler finds out */
     SESSION_TOKENS_DEFAULT = 1024, /* what a sequence's share of the default KV cache holds */
     MEMORY_PARTS = 4,              /* the default KV cache takes at most one of them */
     VERSION_BYTES = 32
@@ -121,6 +121,11 @@ static dobby_code native_wait(struct engine *engine, struct engine_result *resul
     return DOBBY_OK;
 }
 
+static void native_cancel_queued(struct engine *engine)
+{
+    scheduler_cancel_queued(((struct native *)engine)->scheduler);
+}
+
 static void native_cancel_all(struct engine *engine)
 {
     scheduler_cancel_all(((struct native *)engine)->scheduler);
@@ -136,6 +141,7 @@ static const struct engine_ops native_ops = {.close = native_close,
                                              .tokenize = native_tokenize,
                                              .submit = native_submit,
                                              .wait = native_wait,
+                                             .cancel_queued = native_cancel_queued,
                                              .cancel_all = native_cancel_all,
                                              .stats = native_stats};
 
@@ -171,6 +177,7 @@ static dobby_code settle(const struct engine_native_options *options, const stru
         sessions = sessions > SESSIONS_DEFAULT ? SESSIONS_DEFAULT : sessions > 0 ? sessions : 1;
     }
     out->sessions = (uint32_t)sessions;
+    out->adaptive = options->sessions == 0;
     out->context_tokens = context;
     out->kv_bytes_max = kv_bytes;
     return DOBBY_OK;

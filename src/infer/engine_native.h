@@ -12,7 +12,7 @@ struct engine_native_options {
      * it has no tokenizer, so engine_tokenize fails with INVALID_ARGUMENT and results have no text. */
     const char *shape;
     uint32_t threads;        /* 0: one per processor this process may use */
-    uint32_t sessions;       /* 0: chosen for the model and machine */
+    uint32_t sessions;       /* 0: chosen for the model and machine, and adapted to what is measured */
     uint32_t context_tokens; /* 0: the model's */
     uint64_t kv_bytes_max;   /* 0: chosen for sessions and memory */
     const char *kernels;     /* "ref", "avx2", "avx512", "amx"; NULL: DOBBY_CPU, else the best there is */

@@ -7,14 +7,17 @@
 /* Large enough that allocation is rare, small enough that one short prompt stays cheap. */
 enum { SLAB_BYTES_AIM = 8 << 20, SLAB_ALIGNMENT = 64 };
 
-/* A free page's first bytes are the link to the next. */
-struct free_page {
-    struct free_page *next;
+struct kv_page {
+    char *memory;
+    struct kv_page *next; /* while free */
+    uint32_t holders;     /* sequences */
+    bool tainted;
 };
 
 struct slab {
     struct slab *next;
-    void *pages;
+    void *memory;
+    struct kv_page pages[];
 };
 
 struct kv_pool {
@@ -23,7 +26,7 @@ struct kv_pool {
     uint64_t pages_max, pages_used, pages_peak, pages_allocated;
     uint32_t slab_pages;
     struct slab *slabs;
-    struct free_page *free;
+    struct kv_page *free;
 };
 
 uint64_t kv_page_bytes(const struct kv_shape *shape)
@@ -64,7 +67,7 @@ void kv_pool_close(struct kv_pool *pool)
     assert(pool->pages_used == 0);
     while (pool->slabs) {
         struct slab *next = pool->slabs->next;
-        free(pool->slabs->pages);
+        free(pool->slabs->memory);
         free(pool->slabs);
         pool->slabs = next;
     }
@@ -91,11 +94,10 @@ uint64_t kv_pool_bytes_peak(const struct kv_pool *pool)
     return pool->pages_peak * pool->page_bytes;
 }
 
-static void push_free(struct kv_pool *pool, void *page)
+static void push_free(struct kv_pool *pool, struct kv_page *page)
 {
-    struct free_page *link = page;
-    link->next = pool->free;
-    pool->free = link;
+    page->next = pool->free;
+    pool->free = page;
 }
 
 static dobby_code grow(struct kv_pool *pool, struct dobby_error *err)
@@ -104,40 +106,46 @@ static dobby_code grow(struct kv_pool *pool, struct dobby_error *err)
     if (pages > pool->slab_pages)
         pages = pool->slab_pages;
     const size_t bytes = (size_t)pages * pool->page_bytes;
-    struct slab *slab = calloc(1, sizeof *slab);
-    void *memory = slab ? aligned_alloc(SLAB_ALIGNMENT, bytes) : NULL;
+    struct slab *slab = calloc(1, sizeof *slab + (size_t)pages * sizeof slab->pages[0]);
+    char *memory = slab ? aligned_alloc(SLAB_ALIGNMENT, bytes) : NULL;
     if (!memory) {
         free(slab);
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "%zu bytes of KV cache", bytes);
     }
     memset(memory, 0, bytes);
-    slab->pages = memory;
+    slab->memory = memory;
     slab->next = pool->slabs;
     pool->slabs = slab;
     pool->pages_allocated += pages;
-    for (uint64_t i = pages; i-- > 0;)
-        push_free(pool, (char *)memory + (size_t)i * pool->page_bytes);
+    for (uint64_t i = pages; i-- > 0;) {
+        slab->pages[i].memory = memory + (size_t)i * pool->page_bytes;
+        push_free(pool, &slab->pages[i]);
+    }
     return DOBBY_OK;
 }
 
-static dobby_code take_pages(struct kv_pool *pool, struct kv_sequence *sequence, struct dobby_error *err)
+static void hold(struct kv_pool *pool, struct kv_sequence *sequence, uint32_t index, struct kv_page *page)
 {
-    const uint32_t count = sequence->page_count;
-    for (uint32_t i = 0; i < count; i++) {
+    page->holders++;
+    sequence->pages[index] = page;
+    for (uint32_t layer = 0; layer < pool->shape.layers; layer++)
+        sequence->areas[(size_t)layer * sequence->page_count + index] =
+            page->memory + layer * pool->shape.layer_bytes;
+}
+
+static dobby_code take_pages(struct kv_pool *pool, uint32_t first, struct kv_sequence *sequence,
+                             struct dobby_error *err)
+{
+    for (uint32_t i = first; i < sequence->page_count; i++) {
         if (!pool->free) {
             dobby_code code = grow(pool, err);
             if (code != DOBBY_OK)
                 return code;
         }
-        struct free_page *link = pool->free;
-        pool->free = link->next;
-        char *page = (void *)link;
-        *link = (struct free_page){NULL}; /* a pointer's bytes could read as NaN */
-        sequence->pages[i] = page;
+        struct kv_page *page = pool->free;
+        pool->free = page->next;
         pool->pages_used++;
-        for (uint32_t layer = 0; layer < pool->shape.layers; layer++) {
-            sequence->areas[(size_t)layer * count + i] = page + layer * pool->shape.layer_bytes;
-        }
+        hold(pool, sequence, i, page);
     }
     return DOBBY_OK;
 }
@@ -145,35 +153,69 @@ static dobby_code take_pages(struct kv_pool *pool, struct kv_sequence *sequence,
 dobby_code kv_sequence_open(struct kv_pool *pool, uint32_t tokens, struct kv_sequence *out,
                             struct dobby_error *err)
 {
+    return kv_sequence_open_shared(pool, tokens, NULL, 0, out, err);
+}
+
+dobby_code kv_sequence_open_shared(struct kv_pool *pool, uint32_t tokens, const struct kv_sequence *other,
+                                   uint32_t shared, struct kv_sequence *out, struct dobby_error *err)
+{
     *out = (struct kv_sequence){0};
+    assert(shared == 0 || (shared <= other->length && shared <= tokens));
     const uint32_t pages = kv_pages_of(tokens);
-    if (pages > kv_pool_pages_free(pool))
-        return DOBBY_FAIL(err, DOBBY_KV_EXHAUSTED, "%u pages are needed, %llu of %llu are free", pages,
-                          (unsigned long long)kv_pool_pages_free(pool), (unsigned long long)pool->pages_max);
-    struct kv_sequence sequence = {.page_count = pages};
+    const uint32_t pages_shared = shared / KV_PAGE_TOKENS;
+    if (pages - pages_shared > kv_pool_pages_free(pool))
+        return DOBBY_FAIL(err, DOBBY_KV_EXHAUSTED, "%u pages are needed, %llu of %llu are free",
+                          pages - pages_shared, (unsigned long long)kv_pool_pages_free(pool),
+                          (unsigned long long)pool->pages_max);
+    struct kv_sequence sequence = {.page_count = pages, .length = shared};
     sequence.pages = calloc(pages ? pages : 1, sizeof *sequence.pages);
     sequence.areas = calloc((size_t)pages * pool->shape.layers + 1, sizeof *sequence.areas);
-    dobby_code code;
-    if (!sequence.pages || !sequence.areas)
+    dobby_code code = DOBBY_OK;
+    if (!sequence.pages || !sequence.areas) {
         code = DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "a sequence of %u pages", pages);
-    else
-        code = take_pages(pool, &sequence, err);
+    } else {
+        for (uint32_t i = 0; i < pages_shared; i++)
+            hold(pool, &sequence, i, other->pages[i]);
+        code = take_pages(pool, pages_shared, &sequence, err);
+    }
     if (code != DOBBY_OK) {
         kv_sequence_close(pool, &sequence);
         return code;
     }
+    if (shared % KV_PAGE_TOKENS != 0)
+        memcpy(sequence.pages[pages_shared]->memory, other->pages[pages_shared]->memory, pool->page_bytes);
     if (pool->pages_used > pool->pages_peak)
         pool->pages_peak = pool->pages_used;
     *out = sequence;
     return DOBBY_OK;
 }
 
+uint32_t kv_sequence_pages_own(const struct kv_sequence *sequence)
+{
+    uint32_t own = 0;
+    for (uint32_t i = 0; i < sequence->page_count; i++)
+        own += sequence->pages[i]->holders == 1;
+    return own;
+}
+
+void kv_sequence_taint(struct kv_sequence *sequence)
+{
+    for (uint32_t i = 0; i < sequence->page_count; i++)
+        sequence->pages[i]->tainted = true;
+}
+
 void kv_sequence_close(struct kv_pool *pool, struct kv_sequence *sequence)
 {
     for (uint32_t i = 0; sequence->pages && i < sequence->page_count; i++) {
-        if (!sequence->pages[i])
+        struct kv_page *page = sequence->pages[i];
+        if (!page)
             continue; /* opening failed before this one */
-        push_free(pool, sequence->pages[i]);
+        if (--page->holders > 0)
+            continue;
+        if (page->tainted)
+            memset(page->memory, 0, pool->page_bytes);
+        page->tainted = false;
+        push_free(pool, page);
         pool->pages_used--;
     }
     free(sequence->pages);
@@ -184,5 +226,7 @@ void kv_sequence_close(struct kv_pool *pool, struct kv_sequence *sequence)
 void *kv_sequence_area(const struct kv_sequence *sequence, const struct kv_shape *shape, uint32_t layer,
                        uint32_t position)
 {
-    return (char *)sequence->pages[position / KV_PAGE_TOKENS] + layer * shape->layer_bytes;
+    const struct kv_page *page = sequence->pages[position / KV_PAGE_TOKENS];
+    assert(page->holders == 1);
+    return page->memory + layer * shape->layer_bytes;
 }

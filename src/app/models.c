@@ -78,6 +78,7 @@ dobby_code models_open_engine(const struct config *config, uint32_t sessions, st
             .sessions = sessions > 0 ? sessions : (uint32_t)config_integer(config, CONFIG_ENGINE_SESSIONS),
             .context_tokens = (uint32_t)config_integer(config, CONFIG_ENGINE_CONTEXT_TOKENS),
             .kv_bytes_max = (uint64_t)config_integer(config, CONFIG_ENGINE_KV_CACHE_MB) << 20,
+            .precision = config_text(config, CONFIG_ENGINE_PRECISION),
         };
         code = engine_native_open(&options, out, err);
         if (code != DOBBY_OK)

@@ -2,7 +2,9 @@
 #if defined(__x86_64__)
 
 #include "infer/cpu/kernel_sets.h"
+#include "infer/cpu/kv_f32.h"
 #include "infer/cpu/packing.h"
+#include "infer/cpu/tiles.h"
 
 #include <immintrin.h>
 
@@ -132,15 +134,18 @@ static inline float vec_largest(vec a)
 
 const struct kernels kernels_avx512 = {
     .name = "avx512",
-    .panel_rows = PANEL_ROWS,
+    .step_rows = 256,
+    .choose_product = choose_product,
     .pack = pack,
     .scratch_bytes = scratch_bytes,
+    .prepare = tiles_prepare,
     .matmul = matmul,
+    .kv_bytes = kv_f32_bytes,
+    .kv_write = kv_f32_write,
     .attention_scratch_bytes = attention_scratch_bytes,
     .attention = attention,
     .rms_norm = rms_norm,
     .rope = rope,
-    .silu_multiply = silu_multiply,
     .dequantize_row = packing_dequantize_row,
     .argmax_logsumexp = argmax_logsumexp,
 };

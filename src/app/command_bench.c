@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "infer/bench/bench_engine.h"
 #include "infer/bench/bench_kernels.h"
+#include "infer/model/model_shape.h"
 #include "os/file.h"
 
 #include <stdlib.h>
@@ -125,8 +126,11 @@ static dobby_code run_kernels(struct app *app, struct dobby_error *err)
         .context = &view,
     };
     dobby_code code = begin(&view, app, err);
-    if (code == DOBBY_OK)
+    if (code == DOBBY_OK) {
         code = bench_kernels(&options, &view.report.machine, err);
+        if (code == DOBBY_INVALID_ARGUMENT)
+            code = DOBBY_WRAP(err, DOBBY_USAGE, "--only %.60s", options.only != NULL ? options.only : "");
+    }
     if (code == DOBBY_OK)
         code = finish(&view, err);
     release(&view);
@@ -243,7 +247,10 @@ static dobby_code run_models(struct bench_view *view, const struct app *app, str
     const bool named_model = options_text(&app->options, "model") != NULL;
     struct session_counts sessions;
     struct buffer path = {0};
+    struct model_config config;
     dobby_code code = parse_sessions(counts != NULL ? counts : "1,4,8,20,64,128,auto", &sessions, err);
+    if (code == DOBBY_OK && shape != NULL && model_shape_find(shape, &config, err) != DOBBY_OK)
+        code = DOBBY_WRAP(err, DOBBY_USAGE, "--shape %.60s", shape);
     if (code == DOBBY_OK && (named_model || shape == NULL)) {
         code = models_path(&app->config, &path, err);
         if (code == DOBBY_OK)
@@ -304,10 +311,11 @@ const struct command command_bench_engine = {
         "Without --model and --shape both the configured model and the shape qwen2.5-0.5b are measured.\n\n"
         "A row opens an engine, lets one record through and then keeps twice the sessions in it, for "
         "--seconds "
-        "and until all are done; after six times the seconds it ends with what is done. REC/MIN is of "
-        "the whole row, its beginning and end included. PREFILL/S and DECODE/S are tokens computed a second "
-        "beside each other. FIRST MS (the median) and the latencies are from a record's admission. PEAK MB "
-        "is the process' memory in this row, loading included.",
+        "and until all are done; after six times the seconds it ends as soon as one record for each session "
+        "is "
+        "done. REC/MIN is of the whole row, its beginning and end included. PREFILL/S and DECODE/S are the "
+        "tokens of either kind that were computed each second. FIRST MS (the median) and the latencies count "
+        "from a record's admission. PEAK MB is the process' memory in this row, loading included.",
     .options = OPTION_LIST(engine_options),
     .run = run_engine,
 };

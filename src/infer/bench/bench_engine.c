@@ -141,7 +141,7 @@ static dobby_code run_records(struct bench *bench, struct dobby_error *err)
         if (code == DOBBY_OK)
             code = take_results(bench, err);
         const double elapsed_s = (double)(clock_monotonic_ns() - bench->start_ns) / 1e9;
-        if (bench->options->records == 0 && elapsed_s > patience_s && bench->finished > 0 &&
+        if (bench->options->records == 0 && elapsed_s > patience_s && bench->finished >= ahead / 2 &&
             !bench->given_up) {
             bench->given_up = true;
             engine_cancel_all(bench->engine);

@@ -309,13 +309,13 @@ const struct command command_bench_engine = {
     .details =
         "Synthetic records: 300 prompt tokens, of which the first 40 are the same for all, and 30 generated. "
         "Without --model and --shape both the configured model and the shape qwen2.5-0.5b are measured.\n\n"
-        "A row opens an engine, lets one record through and then keeps twice the sessions in it, for "
-        "--seconds "
-        "and until all are done; after six times the seconds it ends as soon as one record for each session "
-        "is "
-        "done. REC/MIN is of the whole row, its beginning and end included. PREFILL/S and DECODE/S are the "
-        "tokens of either kind that were computed each second. FIRST MS (the median) and the latencies count "
-        "from a record's admission. PEAK MB is the process' memory in this row, loading included.",
+        "A row opens an engine, lets one record through and then keeps twice the sessions in it (or on a "
+        "slow "
+        "machine just the sessions), for --seconds, and until all are done. REC/MIN is of the whole row, its "
+        "beginning and end included. PREFILL/S and DECODE/S are the tokens of either kind that were computed "
+        "each second. FIRST MS (the median) and the latencies count from a record's admission. PEAK MB is "
+        "the "
+        "process' memory in this row, loading included.",
     .options = OPTION_LIST(engine_options),
     .run = run_engine,
 };

@@ -21,9 +21,9 @@ struct bench {
     struct engine *engine;
     uint64_t state; /* of the random tokens */
     int32_t prompt[BENCH_PROMPT_TOKENS];
-    uint64_t submitted, returned, finished;
+    uint64_t ahead; /* records with the engine at once */
+    uint64_t submitted, finished;
     int64_t start_ns, last_ns; /* last_ns: when the last result came */
-    bool given_up;
     struct samples first_token_ms, total_ms;
 };
 
@@ -88,14 +88,11 @@ static dobby_code submit_next(struct bench *bench, struct dobby_error *err)
 static dobby_code take_result(struct bench *bench, const struct engine_result *result,
                               struct dobby_error *err)
 {
-    bench->returned++;
     if (result->finish == FINISH_ERROR) {
         if (err != NULL)
             *err = result->error;
         return result->error.code;
     }
-    if (result->finish == FINISH_CANCELED) /* by us, out of patience */
-        return DOBBY_OK;
     bench->finished++;
     bench->last_ns = clock_monotonic_ns();
     dobby_code code = add_sample(&bench->first_token_ms, (double)result->first_token_us / 1e3, err);
@@ -117,47 +114,49 @@ static dobby_code take_results(struct bench *bench, struct dobby_error *err)
     return code;
 }
 
-static bool wants_more(const struct bench *bench, uint64_t ahead)
+static double seconds_since(int64_t start_ns)
+{
+    return (double)(clock_monotonic_ns() - start_ns) / 1e9;
+}
+
+static bool wants_more(const struct bench *bench)
 {
     const struct bench_engine_options *options = bench->options;
-    if (bench->given_up || bench->submitted - bench->returned >= ahead)
+    if (bench->submitted - bench->finished >= bench->ahead)
         return false;
     if (options->records > 0)
         return bench->submitted < options->records;
-    const double elapsed_s = (double)(clock_monotonic_ns() - bench->start_ns) / 1e9;
-    return elapsed_s < options->seconds || bench->submitted < ahead;
+    return bench->submitted < bench->ahead || seconds_since(bench->start_ns) < options->seconds;
 }
 
-/* As many records are with the engine as run at once, and as many wait, so that it never lacks one. */
 static dobby_code run_records(struct bench *bench, struct dobby_error *err)
 {
-    const uint64_t ahead = 2 * (uint64_t)engine_info(bench->engine)->sessions;
-    const double patience_s = bench->options->seconds * BENCH_PATIENCE;
     dobby_code code = DOBBY_OK;
     bench->start_ns = bench->last_ns = clock_monotonic_ns();
-    while (code == DOBBY_OK && (wants_more(bench, ahead) || bench->returned < bench->submitted)) {
-        while (code == DOBBY_OK && wants_more(bench, ahead))
+    while (code == DOBBY_OK && (wants_more(bench) || bench->finished < bench->submitted)) {
+        while (code == DOBBY_OK && wants_more(bench))
             code = submit_next(bench, err);
         if (code == DOBBY_OK)
             code = take_results(bench, err);
-        const double elapsed_s = (double)(clock_monotonic_ns() - bench->start_ns) / 1e9;
-        if (bench->options->records == 0 && elapsed_s > patience_s && bench->finished > 0 &&
-            !bench->given_up) {
-            bench->given_up = true;
-            engine_cancel_all(bench->engine);
-        }
     }
     return code;
 }
 
-/* The first pass touches weights and memory that later ones find in place. */
+/* The first pass touches weights and memory that later ones find in place. It also tells how long records
+ * take here: as many run at once, and as many wait, so that the engine never lacks one; but where those would
+ * take too long, one wave must do. */
 static dobby_code warm_up(struct bench *bench, struct dobby_error *err)
 {
+    const uint32_t sessions = engine_info(bench->engine)->sessions;
+    const int64_t start_ns = clock_monotonic_ns();
     fill_tokens(bench, 0, BENCH_SHARED_TOKENS);
     dobby_code code = submit_next(bench, err);
-    while (code == DOBBY_OK && bench->returned < bench->submitted)
+    while (code == DOBBY_OK && bench->finished < bench->submitted)
         code = take_results(bench, err);
-    bench->submitted = bench->returned = bench->finished = 0;
+    bench->ahead = 2 * (uint64_t)sessions;
+    if (seconds_since(start_ns) * (double)bench->ahead > bench->options->seconds * BENCH_PATIENCE)
+        bench->ahead = sessions;
+    bench->submitted = bench->finished = 0;
     bench->first_token_ms.count = bench->total_ms.count = 0;
     return code;
 }

@@ -12,8 +12,8 @@ enum { BENCH_PROMPT_TOKENS = 300, BENCH_SHARED_TOKENS = 40, BENCH_GENERATED_TOKE
 
 struct bench_engine_options {
     struct engine_native_options engine; /* sessions 0: the engine's own choice */
-    /* Exactly so many, however long they take; 0: as many as are submitted within seconds, twice the sessions
-     * at least, but given up after BENCH_PATIENCE times the seconds with what is done by then. */
+    /* Exactly so many; 0: those submitted within seconds, twice the sessions at least, or as many as the
+     * sessions where twice would take BENCH_PATIENCE times the seconds even one by one. */
     uint64_t records;
     double seconds;
     uint64_t seed;

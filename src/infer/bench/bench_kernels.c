@@ -35,7 +35,6 @@ static const struct matmul_shape matmul_shapes[] = {
     {.name = "qkv", .tokens = 16, .columns = 896, .rows = 1152, .bias = true},
     {.name = "qkv", .tokens = 64, .columns = 896, .rows = 1152, .bias = true},
     {.name = "head", .tokens = 1, .columns = 896, .rows = 151936},
-    {.name = "head", .tokens = 16, .columns = 896, .rows = 151936},
     {.name = "head", .tokens = 64, .columns = 896, .rows = 151936},
 };
 static const struct attention_shape attention_shapes[] = {

@@ -15,18 +15,6 @@ static const size_t FAR_BYTES_MAX = (size_t)512 << 20;
 /* What one thread reads in a repetition: a millisecond or two. */
 static const size_t READ_BYTES = (size_t)16 << 20;
 
-const char *machine_ceiling_name(enum machine_ceiling ceiling)
-{
-    static const char *const names[CEILING_COUNT] = {
-        [CEILING_BF16_TILE] = "bf16_tile_tflops",     [CEILING_INT8_TILE] = "int8_tile_tops",
-        [CEILING_FP32_VECTOR] = "fp32_vector_tflops", [CEILING_AVX512_FP32] = "avx512_fp32_tflops",
-        [CEILING_AVX512_BF16] = "avx512_bf16_tflops", [CEILING_AVX512_INT8] = "avx512_int8_tops",
-        [CEILING_AVX2_FP32] = "avx2_fp32_tflops",     [CEILING_AVX2_INT8] = "avx2_int8_tops",
-        [CEILING_READ_GB_PER_S] = "read_gb_per_s",
-    };
-    return names[ceiling];
-}
-
 dobby_code bench_ceilings_open(struct thread_pool *pool, struct bench_ceilings *out, struct dobby_error *err)
 {
     *out = (struct bench_ceilings){.pool = pool};

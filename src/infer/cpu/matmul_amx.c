@@ -20,8 +20,9 @@
 enum {
     TILE_ROWS = 16,
     PART_TOKENS = 256,                       /* whose sums wait from slice to slice */
-    SLICE_STEPS_MAX = 14,                    /* of BF16: 32 KB of a panel */
+    SLICE_STEPS_MAX = 14,                    /* of BF16: 28 KB of a panel */
     BLOCK_BYTES_MAX = (1 << 20) + (1 << 18), /* of rows: of a 2 MB L2 */
+    STREAM_BYTES_MIN = 8 << 20,              /* an output of this size is written past the caches */
     CACHE_LINE = 64
 };
 
@@ -95,6 +96,7 @@ struct pending {
     uint32_t tokens, next;      /* next: the first token not finished; == tokens: nothing to do */
     uint32_t outputs;           /* that the panel has within the matrix: 1..32, gated 1..16 */
     bool first, last;           /* slice */
+    bool past_caches;           /* the output is too large to be read again from a cache, and aligned */
 };
 
 static ALWAYS_INLINE __mmask16 mask_of(uint32_t left)
@@ -133,7 +135,10 @@ static ALWAYS_INLINE void store_plain(const struct pending *p, char *output, uin
             value = _mm512_add_ps(value, _mm512_loadu_ps(p->bias + half * TILE_ROWS));
         if (p->job->accumulate)
             value = _mm512_add_ps(_mm512_loadu_ps(to), value);
-        _mm512_storeu_ps(to, value);
+        if (p->past_caches)
+            _mm512_stream_ps(to, value);
+        else
+            _mm512_storeu_ps(to, value);
     } else if (p->outputs > half * TILE_ROWS) {
         const __mmask16 mask = mask_of(p->outputs - half * TILE_ROWS);
         if (p->bias != NULL)
@@ -293,6 +298,9 @@ static ALWAYS_INLINE void multiply_panel(const struct matmul_job *job, const str
     const struct packed_matrix *weights = job->weights;
     const uint8_t *bytes = weights->panels + (size_t)panel * weights->panel_bytes;
     const uint32_t blocks = (token_end - token_first + TILE_TOKENS - 1) / TILE_TOKENS;
+    const bool past_caches = !gated && !job->accumulate && job->output_stride % TILE_ROWS == 0 &&
+                             (uintptr_t)job->output % CACHE_LINE == 0 &&
+                             job->output_stride * job->tokens * sizeof(float) >= STREAM_BYTES_MIN;
     const bool more = token_first == block_first && panel + 1 < job->panel_end;
     for (uint32_t slice = 0; slice < slices->count; slice++) {
         const uint32_t step_first = slice * slices->slice_steps;
@@ -333,7 +341,8 @@ static ALWAYS_INLINE void multiply_panel(const struct matmul_job *job, const str
                 .tokens = tokens,
                 .outputs = all - output < width ? all - output : width,
                 .first = slice == 0,
-                .last = slice + 1 == slices->count};
+                .last = slice + 1 == slices->count,
+                .past_caches = past_caches};
         }
     }
 }
@@ -385,6 +394,7 @@ void amx_matmul(const struct matmul_job *job)
         else
             multiply(job, PRODUCT_INT8, false, true);
     }
+    _mm_sfence();
     _tile_release();
 }
 
@@ -412,37 +422,69 @@ static void prepare_bf16_row(const struct prepare_job *job, uint32_t token, uint
     }
 }
 
-static void prepare_int8_row(const struct prepare_job *job, uint32_t token, uint32_t steps)
+/* Whole steps of plain rows, without masks. */
+static ALWAYS_INLINE __m512 load_whole(const void *input, const enum value_type type, size_t at)
 {
-    const uint32_t group_steps = int8_group_columns(job->columns) / TILE_STEP_BYTES;
-    for (uint32_t first = 0, group = 0; first < steps; first += group_steps, group++) {
-        const uint32_t end = steps - first < group_steps ? steps : first + group_steps;
-        /* Comparing magnitudes as integers puts infinities and NaN above all numbers, so that none is lost.
-         */
-        const __m512i magnitude_bits = _mm512_set1_epi32(0x7fffffff);
-        __m512i largest_bits = _mm512_setzero_si512();
-        for (uint32_t k = first * TILE_STEP_BYTES; k < end * TILE_STEP_BYTES; k += TILE_ROWS) {
-            const __m512i bits = _mm512_castps_si512(load_input(job, token, k));
-            largest_bits = _mm512_max_epi32(largest_bits, _mm512_and_si512(bits, magnitude_bits));
+    if (type == VALUES_F32)
+        return _mm512_loadu_ps((const float *)input + at);
+    const __m256i narrow = _mm256_loadu_si256((const __m256i *)(const void *)((const uint16_t *)input + at));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16));
+}
+
+/* The bits of the largest magnitude in [first, end) of a row. Comparing magnitudes as integers puts
+ * infinities and NaN above all numbers, so that none is lost. */
+static ALWAYS_INLINE int32_t largest_bits(const struct prepare_job *job, const enum value_type type,
+                                          uint32_t token, uint32_t first, uint32_t end)
+{
+    const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+    const size_t row = token * job->input_stride;
+    __m512i largest[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    uint32_t k = first;
+    for (; k + 2 * TILE_ROWS <= end; k += 2 * TILE_ROWS) {
+        for (uint32_t i = 0; i < 2; i++) {
+            const __m512i bits = _mm512_castps_si512(load_whole(job->input, type, row + k + i * TILE_ROWS));
+            largest[i] = _mm512_max_epi32(largest[i], _mm512_and_si512(bits, magnitude));
         }
-        const int32_t bits = _mm512_reduce_max_epi32(largest_bits);
+    }
+    for (; k < end; k += TILE_ROWS) {
+        const __m512i bits = _mm512_castps_si512(load_input(job, token, k));
+        largest[0] = _mm512_max_epi32(largest[0], _mm512_and_si512(bits, magnitude));
+    }
+    return _mm512_reduce_max_epi32(_mm512_max_epi32(largest[0], largest[1]));
+}
+
+static ALWAYS_INLINE __m128i quantised(__m512 value, __m512 factor, __mmask16 keep)
+{
+    return _mm512_maskz_cvtsepi32_epi8(keep, _mm512_cvtps_epi32(_mm512_mul_ps(value, factor)));
+}
+
+static ALWAYS_INLINE void prepare_int8_row(const struct prepare_job *job, const enum value_type type,
+                                           uint32_t token, uint32_t steps)
+{
+    const uint32_t group_columns = int8_group_columns(job->columns);
+    const size_t row = token * job->input_stride;
+    for (uint32_t first = 0, group = 0; first < job->columns; first += group_columns, group++) {
+        const uint32_t left = job->columns - first;
+        const uint32_t end = left < group_columns ? job->columns : first + group_columns;
+        const int32_t bits = largest_bits(job, type, token, first, end);
         const bool finite = bits < 0x7f800000;
         const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(bits)));
         const bool some = finite && largest >= INT8_SMALLEST;
-        const float factor = some ? 127.0f / largest : 0.0f;
+        const __m512 factor = _mm512_set1_ps(some ? 127.0f / largest : 0.0f);
+        const __mmask16 keep = finite ? 0xffff : 0;
         job->rows->scales[(size_t)group * job->rows->tokens_max + token] = some     ? largest / 127.0f
                                                                            : finite ? 0.0f
                                                                                     : __builtin_nanf("");
-        const __m512 factors = _mm512_set1_ps(factor);
-        for (uint32_t step = first; step < end; step++) {
-            int8_t *to = (int8_t *)tile_row(job->rows, steps, token, step);
-            for (uint32_t i = 0; i < TILE_STEP_BYTES; i += TILE_ROWS) {
-                const __m512 value = load_input(job, token, step * TILE_STEP_BYTES + i);
-                const __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(value, factors));
-                const __mmask16 keep = finite ? 0xffff : 0;
-                _mm_store_si128((__m128i *)(void *)(to + i), _mm512_maskz_cvtsepi32_epi8(keep, whole));
-            }
+        uint32_t k = first;
+        int8_t *to = (int8_t *)tile_row(job->rows, steps, token, first / TILE_STEP_BYTES);
+        for (; k + TILE_STEP_BYTES <= end; k += TILE_STEP_BYTES, to += TILE_BLOCK_BYTES) {
+            _Pragma("GCC unroll 4") for (uint32_t i = 0; i < TILE_STEP_BYTES; i += TILE_ROWS)
+                _mm_store_si128((__m128i *)(void *)(to + i),
+                                quantised(load_whole(job->input, type, row + k + i), factor, keep));
         }
+        for (uint32_t i = 0; k < end && i < TILE_STEP_BYTES; i += TILE_ROWS)
+            _mm_store_si128((__m128i *)(void *)(to + i),
+                            quantised(load_input(job, token, k + i), factor, keep));
     }
 }
 
@@ -451,10 +493,12 @@ void amx_prepare(const struct prepare_job *job)
     const enum product product = job->rows->product;
     const uint32_t steps = tile_steps(product, job->columns);
     for (uint32_t token = job->token_first; token < job->token_end; token++) {
-        if (product == PRODUCT_INT8)
-            prepare_int8_row(job, token, steps);
-        else
+        if (product == PRODUCT_BF16)
             prepare_bf16_row(job, token, steps);
+        else if (job->input_type == VALUES_F32)
+            prepare_int8_row(job, VALUES_F32, token, steps);
+        else
+            prepare_int8_row(job, VALUES_BF16, token, steps);
     }
 }
 

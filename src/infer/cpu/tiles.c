@@ -64,36 +64,27 @@ static float input_value(const struct prepare_job *job, uint32_t token, uint32_t
     return packing_bf16_to_f32(((const uint16_t *)job->input)[at]);
 }
 
-/* 127 / largest and largest / 127: both 0 for a group of zeros. A NaN or infinity makes the scale NaN, so
- * that it reaches the outputs and is found there. */
-struct int8_scale {
-    float factor, scale;
-};
-
-static struct int8_scale int8_scale_of(float largest, bool finite)
+static int32_t magnitude_bits(float value)
 {
-    if (!finite)
-        return (struct int8_scale){0.0f, NAN};
-    if (largest < INT8_SMALLEST)
-        return (struct int8_scale){0.0f, 0.0f};
-    return (struct int8_scale){127.0f / largest, largest / 127.0f};
+    int32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits & 0x7fffffff;
 }
 
 static void prepare_int8_group(const struct prepare_job *job, uint32_t token, uint32_t first, uint32_t end)
 {
     const uint32_t steps = tile_steps(PRODUCT_INT8, job->columns);
-    float largest = 0.0f;
-    bool finite = true;
+    int32_t largest = 0;
     for (uint32_t k = first; k < end; k++) {
-        const float magnitude = fabsf(input_value(job, token, k));
-        finite = finite && isfinite(magnitude);
+        const int32_t magnitude = magnitude_bits(input_value(job, token, k));
         largest = magnitude > largest ? magnitude : largest;
     }
-    const struct int8_scale scale = int8_scale_of(largest, finite);
+    const struct int8_scale scale = int8_scale_of(largest);
     job->rows->scales[first / int8_group_columns(job->columns) * job->rows->tokens_max + token] = scale.scale;
     for (uint32_t k = first; k < end; k++) {
         int8_t *step = (int8_t *)tile_row(job->rows, steps, token, k / TILE_STEP_BYTES);
-        step[k % TILE_STEP_BYTES] = finite ? (int8_t)lrintf(input_value(job, token, k) * scale.factor) : 0;
+        step[k % TILE_STEP_BYTES] =
+            scale.finite ? (int8_t)lrintf(input_value(job, token, k) * scale.factor) : 0;
     }
 }
 
@@ -131,19 +122,18 @@ static void pack_row(const float *row, const struct packed_matrix *out, uint32_t
     if (out->product == PRODUCT_INT8) {
         struct int8_panel_tail *tail =
             (struct int8_panel_tail *)(void *)(panel + out->panel_bytes - sizeof(struct int8_panel_tail));
-        float largest = 0.0f;
-        bool finite = true;
+        int32_t largest = 0;
         for (uint32_t k = 0; k < out->columns; k++) {
-            finite = finite && isfinite(row[k]);
-            largest = fabsf(row[k]) > largest ? fabsf(row[k]) : largest;
+            const int32_t magnitude = magnitude_bits(row[k]);
+            largest = magnitude > largest ? magnitude : largest;
         }
-        const struct int8_scale scale = int8_scale_of(largest, finite);
+        const struct int8_scale scale = int8_scale_of(largest);
         factor = scale.factor;
         tail->scales[lane] = scale.scale;
-        for (uint32_t k = 0; finite && k < out->columns; k++)
+        for (uint32_t k = 0; scale.finite && k < out->columns; k++)
             sum += (int32_t)lrintf(row[k] * factor);
         tail->sums[lane] = sum;
-        if (!finite)
+        if (!scale.finite)
             return; /* the scale is NaN already */
     }
     uint8_t *lane_bytes =

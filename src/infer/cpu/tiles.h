@@ -18,6 +18,9 @@
 
 #include "infer/cpu/kernels.h"
 
+#include <math.h>
+#include <string.h>
+
 enum {
     TILE_TOKENS = 32,  /* a block of rows: two tiles */
     TILE_OUTPUTS = 32, /* a panel: two tiles */
@@ -71,6 +74,26 @@ static inline const struct int8_panel_tail *int8_tail(const struct packed_matrix
 {
     const uint8_t *end = weights->panels + (size_t)(panel + 1) * weights->panel_bytes;
     return (const struct int8_panel_tail *)(const void *)(end - sizeof(struct int8_panel_tail));
+}
+
+/* Of a group of columns, or of a weight row, by the bits of its largest |value|: as whole numbers, those of
+ * infinities and NaN are above all others. What is not finite makes the scale NaN, so that it reaches the
+ * outputs and is found there; the values themselves then become 0. */
+struct int8_scale {
+    float factor, scale; /* 127 / largest, largest / 127 */
+    bool finite;
+};
+
+static inline struct int8_scale int8_scale_of(int32_t largest_bits)
+{
+    const int32_t infinity_bits = 0x7f800000;
+    float largest;
+    memcpy(&largest, &largest_bits, sizeof largest);
+    if (largest_bits >= infinity_bits)
+        return (struct int8_scale){.scale = NAN};
+    if (largest < INT8_SMALLEST)
+        return (struct int8_scale){.finite = true};
+    return (struct int8_scale){.factor = 127.0f / largest, .scale = largest / 127.0f, .finite = true};
 }
 
 /* kernels.pack for the two products, the same for every set. Fails: OUT_OF_MEMORY. */

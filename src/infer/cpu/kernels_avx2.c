@@ -6,7 +6,7 @@
 #include "infer/cpu/kv_f32.h"
 #include "infer/cpu/packing.h"
 #include "infer/cpu/tiles_vector.h"
-#include "infer/cpu/vec_avx2.h"
+#include "infer/cpu/vec_avx2.inc"
 
 enum { TOKEN_TILE = 6, ATTENTION_ROW_TILE = 3 };
 

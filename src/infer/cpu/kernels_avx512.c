@@ -5,7 +5,7 @@
 #include "infer/cpu/kv_f32.h"
 #include "infer/cpu/packing.h"
 #include "infer/cpu/tiles_vector.h"
-#include "infer/cpu/vec_avx512.h"
+#include "infer/cpu/vec_avx512.inc"
 #include "os/cpu.h"
 
 enum { TOKEN_TILE = 12, ATTENTION_ROW_TILE = 6 };

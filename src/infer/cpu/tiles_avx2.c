@@ -3,7 +3,7 @@
 #if defined(__x86_64__)
 
 #include "infer/cpu/tiles_vector.h"
-#include "infer/cpu/vec_avx2.h"
+#include "infer/cpu/vec_avx2.inc"
 
 #include <math.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #if defined(__x86_64__)
 
 #include "infer/cpu/tiles_vector.h"
-#include "infer/cpu/vec_avx512.h"
+#include "infer/cpu/vec_avx512.inc"
 
 #include <math.h>
 #include <string.h>

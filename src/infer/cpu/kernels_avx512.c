@@ -134,7 +134,7 @@ static inline float vec_largest(vec a)
 
 const struct kernels kernels_avx512 = {
     .name = "avx512",
-    .step_rows = 256,
+    .step_rows = 128,
     .choose_product = choose_product,
     .pack = pack,
     .scratch_bytes = scratch_bytes,

@@ -90,8 +90,8 @@ struct attention_job {
 
 struct kernels {
     const char *name; /* "ref", "avx2", "avx512", "amx" */
-    /* Rows worth having in one pass: beyond them the weights' stream is spread thin enough, and a pass takes
-     * only longer. The faster the products, the more. */
+    /* Rows worth having in one pass: with them the products take several times as long as reading the weights
+     * from memory, so that more would make a pass longer, not cheaper. The faster the products, the more. */
     uint32_t step_rows;
     /* What PRODUCT_UNKNOWN (automatic) means for weights of this type on this set. */
     enum product (*choose_product)(enum tensor_type type);

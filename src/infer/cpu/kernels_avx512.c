@@ -26,7 +26,7 @@ static void matmul_tiles(const struct matmul_job *job)
 
 const struct kernels kernels_avx512 = {
     .name = "avx512",
-    .step_rows = 256,
+    .step_rows = 128,
     .choose_product = choose_product,
     .pack = pack,
     .scratch_bytes = scratch_bytes,

@@ -5,6 +5,8 @@
 
 #include <assert.h>
 
+static const int64_t early_ns = INT64_C(2000) * 1000000;
+
 static void cancel_running(struct scheduler *s)
 {
     for (uint32_t i = 0; i < s->running_count; i++)
@@ -22,6 +24,8 @@ static bool take_in(struct scheduler *s)
         condition_wait(&s->work, &s->lock);
     if (s->cancel_running || s->stopping)
         cancel_running(s);
+    if (s->running_count == 0) /* the first result is wanted soon, but not at any price */
+        s->early_end_ns = clock_monotonic_ns() + early_ns;
     if (!s->stopping)
         scheduler_admit(s);
     scheduler_publish_counts(s);
@@ -47,8 +51,17 @@ static void add_run(struct scheduler *s, size_t *count, struct job *job, uint32_
         s->sampled[s->sampled_count++] = job;
 }
 
-/* Every decoding sequence's token, and as much of the prompts as fills the rows that are worth having in one
- * pass; a quarter of them when decoding alone fills those, so that prompts go on. */
+/* Rows of prompts in a step: what the decoding sequences leave of those worth having in one pass; a quarter
+ * of these at least, so that prompts go on. No more than that at a run's start, once a sequence decodes: so
+ * its result, the first, comes early. */
+static uint32_t prefill_rows(const struct scheduler *s)
+{
+    const uint32_t least = s->step_rows / 4;
+    if (s->step_decode > 0 && s->early_end_ns != 0 && clock_monotonic_ns() < s->early_end_ns)
+        return least;
+    return s->step_decode + least < s->step_rows ? s->step_rows - s->step_decode : least;
+}
+
 static size_t plan_step(struct scheduler *s)
 {
     size_t count = 0;
@@ -59,9 +72,7 @@ static size_t plan_step(struct scheduler *s)
         add_run(s, &count, s->running[i], 1);
         s->step_decode++;
     }
-    const uint32_t least = s->step_rows / 4;
-    const uint32_t room = s->step_decode < s->step_rows ? s->step_rows - s->step_decode : 0;
-    uint32_t budget = room > least ? room : least;
+    uint32_t budget = prefill_rows(s);
     for (uint32_t i = 0; i < s->running_count && budget > 0; i++) {
         struct job *job = s->running[i];
         if (job->token_count > job->prompt_count)
@@ -140,6 +151,7 @@ static void accept_choices(struct scheduler *s)
         for (s->running_count--; at < s->running_count; at++)
             s->running[at] = s->running[at + 1];
         scheduler_deliver(s, job, reason);
+        s->early_end_ns = 0;
     }
     s->stats.prefill_tokens += s->step_prefill;
     s->stats.decode_tokens += s->step_decode;

@@ -2,6 +2,8 @@
 
 #include "unit/test.h"
 
+#include <string.h>
+
 enum { LAYERS = 3, LAYER_BYTES = 5 * 64, PAGE_BYTES = LAYERS * LAYER_BYTES };
 static const struct kv_shape shape = {
     .layers = LAYERS, .layout = {.kv_heads = 2, .head_dim = 10}, .layer_bytes = LAYER_BYTES};
@@ -130,6 +132,83 @@ static void areas_begin_zeroed(void **state)
     kv_pool_close(pool);
 }
 
+static void fill(const struct kv_sequence *sequence, uint32_t page, char value)
+{
+    memset(page_of(sequence, page), value, PAGE_BYTES);
+}
+
+static void assert_filled(const struct kv_sequence *sequence, uint32_t page, char value)
+{
+    const char *bytes = sequence->areas[page];
+    for (size_t i = 0; i < PAGE_BYTES; i++)
+        assert_int_equal(bytes[i], value);
+}
+
+/* Whole pages are shared and counted once, the rest is copied; a page lives as long as its last holder. */
+static void sequences_share_what_they_have_in_common(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t shared, want_pages; /* want_pages: that the second sequence adds to the first */
+    } rows[] = {{0, 4}, {1, 4}, {31, 4}, {32, 3}, {33, 3}, {64, 2}, {70, 2}, {96, 1}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct dobby_error err;
+        struct kv_pool *pool;
+        struct kv_sequence a, b;
+        const uint32_t whole = rows[i].shared / KV_PAGE_TOKENS;
+        const bool rest = rows[i].shared % KV_PAGE_TOKENS != 0;
+        assert_ok(kv_pool_open(&shape, 8 * PAGE_BYTES, &pool, &err), &err);
+        assert_ok(kv_sequence_open(pool, 100, &a, &err), &err);
+        a.length = 100;
+        for (uint32_t page = 0; page < 4; page++)
+            fill(&a, page, (char)(page + 1));
+        assert_ok(kv_sequence_open_shared(pool, 128, &a, rows[i].shared, &b, &err), &err);
+        assert_int_equal(b.length, rows[i].shared);
+        assert_int_equal(kv_pool_bytes_used(pool), (4 + rows[i].want_pages) * PAGE_BYTES);
+        assert_int_equal(kv_sequence_pages_own(&b), rows[i].want_pages);
+        for (uint32_t page = 0; page < whole + rest; page++) {
+            assert_filled(&b, page, (char)(page + 1));
+            assert_int_equal(a.areas[page] == b.areas[page], page < whole);
+        }
+        for (uint32_t page = whole; page < 4; page++)
+            fill(&b, page, 99);
+        for (uint32_t page = 0; page < 4; page++)
+            assert_filled(&a, page, (char)(page + 1));
+        kv_sequence_close(pool, &a);
+        assert_int_equal(kv_pool_bytes_used(pool), 4 * PAGE_BYTES);
+        for (uint32_t page = 0; page < whole; page++)
+            assert_filled(&b, page, (char)(page + 1));
+        kv_sequence_close(pool, &b);
+        assert_int_equal(kv_pool_bytes_used(pool), 0);
+        assert_int_equal(kv_pool_bytes_peak(pool), (4 + rows[i].want_pages) * PAGE_BYTES);
+        kv_pool_close(pool);
+    }
+}
+
+static void tainted_pages_are_cleaned_when_the_last_holder_goes(void **state)
+{
+    (void)state;
+    enum { PAGES = 4 };
+    struct dobby_error err;
+    struct kv_pool *pool;
+    struct kv_sequence a, b;
+    assert_ok(kv_pool_open(&shape, PAGES * PAGE_BYTES, &pool, &err), &err);
+    assert_ok(kv_sequence_open(pool, 64, &a, &err), &err);
+    a.length = 64;
+    fill(&a, 0, 5);
+    fill(&a, 1, 5);
+    assert_ok(kv_sequence_open_shared(pool, 96, &a, 32, &b, &err), &err);
+    kv_sequence_taint(&a);
+    kv_sequence_close(pool, &a);
+    assert_filled(&b, 0, 5);
+    kv_sequence_close(pool, &b);
+    assert_ok(kv_sequence_open(pool, PAGES * KV_PAGE_TOKENS, &a, &err), &err);
+    for (uint32_t page = 0; page < PAGES; page++)
+        assert_filled(&a, page, 0);
+    kv_sequence_close(pool, &a);
+    kv_pool_close(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +218,8 @@ int main(void)
         cmocka_unit_test(pages_are_never_shared),
         cmocka_unit_test(each_layer_has_its_area_in_each_page),
         cmocka_unit_test(areas_begin_zeroed),
+        cmocka_unit_test(sequences_share_what_they_have_in_common),
+        cmocka_unit_test(tainted_pages_are_cleaned_when_the_last_holder_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

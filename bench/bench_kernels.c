@@ -1,5 +1,8 @@
 /* Each kernel of each set as a percentage of what the machine can do, measured in the same run:
- * multiply-adds in registers for many tokens, reading memory for few. Usage: bench_kernels [SET] */
+ * multiply-adds in registers for many tokens, reading memory for few. Products with rounded operands are
+ * compared with the same F32 ceiling, so that their percentage says what they gain. Usage: bench_kernels [SET
+ * [PRODUCT]]
+ */
 #include "ceiling.h"
 
 #include "infer/cpu/kernels.h"
@@ -19,18 +22,18 @@ static const int64_t MEASURE_NS = 150000000;
 struct shape {
     const char *name;
     uint32_t tokens, columns, rows;
-    bool accumulate;
+    bool accumulate, gated;
 };
 
 static const struct shape shapes[] = {
-    {"qkv", 256, 512, 768, false},       {"gate+up", 256, 512, 3072, false},
-    {"up", 256, 512, 1536, false},       {"down", 256, 1536, 512, true},
-    {"qwen up", 512, 896, 4864, false},  {"qwen down", 512, 4864, 896, true},
-    {"head, 16", 16, 512, 16384, false}, {"up, 64", 64, 512, 1536, false},
-    {"up, 16", 16, 512, 1536, false},    {"head, 1", 1, 512, 16384, false},
-    {"up, 1", 1, 512, 1536, false},      {"down, 1", 1, 1536, 512, true},
-    {"qwen up, 1", 1, 896, 4864, false}, {"up, 2", 2, 512, 1536, false},
-    {"up, 4", 4, 512, 1536, false},
+    {"qkv", 256, 512, 768, false, false},       {"gate+up", 256, 512, 3072, false, true},
+    {"up", 256, 512, 1536, false, false},       {"down", 256, 1536, 512, true, false},
+    {"qwen up", 512, 896, 4864, false, false},  {"qwen down", 512, 4864, 896, true, false},
+    {"head, 16", 16, 512, 16384, false, false}, {"up, 64", 64, 512, 1536, false, false},
+    {"up, 16", 16, 512, 1536, false, false},    {"head, 1", 1, 512, 16384, false, false},
+    {"up, 1", 1, 512, 1536, false, false},      {"down, 1", 1, 1536, 512, true, false},
+    {"qwen up, 1", 1, 896, 4864, false, false}, {"up, 2", 2, 512, 1536, false, false},
+    {"up, 4", 4, 512, 1536, false, false},
 };
 
 struct ceilings {
@@ -44,7 +47,7 @@ struct bench {
     void *scratch[THREADS_MAX];
 };
 
-struct product {
+struct multiplication {
     struct bench *bench;
     struct matmul_job job; /* without its part and scratch */
 };
@@ -88,7 +91,7 @@ static struct tensor tensor_of(enum tensor_type type, uint32_t rows, uint32_t co
 
 static void multiply_part(void *context, size_t index, uint32_t thread)
 {
-    const struct product *product = context;
+    const struct multiplication *product = context;
     struct matmul_job job = product->job;
     uint32_t count = job.weights->panel_count;
     job.panel_first = (uint32_t)index * PANELS_PER_TASK;
@@ -97,7 +100,7 @@ static void multiply_part(void *context, size_t index, uint32_t thread)
     product->bench->set->matmul(&job);
 }
 
-static int64_t run_once(struct product *product)
+static int64_t run_once(struct multiplication *product)
 {
     size_t tasks = (product->job.weights->panel_count + PANELS_PER_TASK - 1) / PANELS_PER_TASK;
     int64_t start = clock_monotonic_ns();
@@ -111,29 +114,62 @@ static int compare_ns(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-static void bench_shape(struct bench *bench, const struct shape *shape, enum tensor_type type)
+/* A model's row is prepared once for all its panels; here once for the shape. */
+static struct packed_rows prepared_rows(const struct bench *bench, const struct shape *shape,
+                                        enum product kind, const float *input)
+{
+    struct packed_rows rows = {0};
+    if (kind == PRODUCT_F32)
+        return rows;
+    if (packed_rows_new(kind, shape->tokens, shape->columns, &rows, NULL) != DOBBY_OK)
+        exit(1);
+    int64_t best_ns = INT64_MAX;
+    for (int i = 0; i < 5; i++) {
+        int64_t start = clock_monotonic_ns();
+        bench->set->prepare(&(struct prepare_job){.input = input,
+                                                  .input_type = VALUES_F32,
+                                                  .input_stride = shape->columns,
+                                                  .columns = shape->columns,
+                                                  .token_end = shape->tokens,
+                                                  .rows = &rows});
+        int64_t taken = clock_monotonic_ns() - start;
+        best_ns = taken < best_ns ? taken : best_ns;
+    }
+    printf("%-7s 1 prepare %s %ux%u %.1f us\n", bench->set->name, product_name(kind), shape->tokens,
+           shape->columns, (double)best_ns / 1e3);
+    return rows;
+}
+
+static void bench_shape(struct bench *bench, const struct shape *shape, enum tensor_type type,
+                        enum product kind)
 {
     struct packed_matrix copies[COPIES_MAX] = {0};
-    struct tensor tensor = tensor_of(type, shape->rows, shape->columns);
-    size_t copy_count = ROTATED_BYTES / tensor.bytes + 1;
-    copy_count = copy_count < COPIES_MAX ? copy_count : COPIES_MAX;
-    for (size_t i = 0; i < copy_count; i++)
-        if (bench->set->pack(&tensor, 1, &copies[i], NULL) != DOBBY_OK)
+    const uint32_t parts = shape->gated ? 2 : 1;
+    struct tensor tensor = tensor_of(type, shape->rows / parts, shape->columns);
+    const struct tensor tensors[2] = {tensor, tensor};
+    size_t copy_count = 1;
+    for (size_t i = 0; i < copy_count; i++) {
+        if (bench->set->pack(tensors, parts, kind, shape->gated, &copies[i], NULL) != DOBBY_OK)
             exit(1);
+        copy_count = ROTATED_BYTES / (copies[0].panel_bytes * copies[0].panel_count) + 1;
+        copy_count = copy_count < COPIES_MAX ? copy_count : COPIES_MAX;
+    }
     float *input = memory_of(sizeof(float) * shape->tokens * shape->columns);
     float *output = memory_of(sizeof(float) * shape->tokens * shape->rows);
     fill(input, (size_t)shape->tokens * shape->columns);
     fill(output, (size_t)shape->tokens * shape->rows);
+    struct packed_rows rows = prepared_rows(bench, shape, kind, input);
     uint32_t threads = thread_pool_threads(bench->pool);
     for (uint32_t i = 0; i < threads; i++)
         bench->scratch[i] = memory_of(bench->set->scratch_bytes(&copies[0]));
-    struct product product = {.bench = bench,
-                              .job = {.input = input,
-                                      .input_stride = shape->columns,
-                                      .tokens = shape->tokens,
-                                      .accumulate = shape->accumulate,
-                                      .output = output,
-                                      .output_stride = shape->rows}};
+    struct multiplication product = {.bench = bench,
+                                     .job = {.input = input,
+                                             .input_stride = shape->columns,
+                                             .rows = &rows,
+                                             .tokens = shape->tokens,
+                                             .accumulate = shape->accumulate,
+                                             .output = output,
+                                             .output_stride = shape->rows}};
     static int64_t taken_ns[LOOPS];
     size_t loops = 0;
     for (int64_t spent_ns = 0; loops < LOOPS && (spent_ns < MEASURE_NS || loops < 5); loops++) {
@@ -144,10 +180,11 @@ static void bench_shape(struct bench *bench, const struct shape *shape, enum ten
     qsort(taken_ns, loops, sizeof *taken_ns, compare_ns);
     double flops = 2.0 * shape->tokens * shape->columns * shape->rows;
     double median_ns = (double)taken_ns[loops / 2], low_ns = (double)taken_ns[loops / 10];
-    double read = (double)tensor.bytes / low_ns;
-    printf("%-7s %u %-10s %-5s %5ux%-5u->%-6u %9.1f us %9.1f us %8.1f GFLOP/s %5.1f %% %7.2f GB/s %5.1f %%\n",
-           bench->set->name, threads, shape->name, tensor_type_name(type), shape->tokens, shape->columns,
-           shape->rows, median_ns / 1e3, low_ns / 1e3, flops / low_ns,
+    double read = (double)(copies[0].panel_bytes * copies[0].panel_count) / low_ns;
+    printf("%-7s %u %-10s %-4s %-5s %5ux%-5u->%-6u %9.1f us %9.1f us %8.1f GFLOP/s %5.1f %% %7.2f GB/s %5.1f "
+           "%%\n",
+           bench->set->name, threads, shape->name, product_name(kind), tensor_type_name(type), shape->tokens,
+           shape->columns, shape->rows, median_ns / 1e3, low_ns / 1e3, flops / low_ns,
            100.0 * flops / low_ns / bench->ceilings.gflops, read,
            100.0 * read / bench->ceilings.read_gb_per_s);
     (void)fflush(stdout);
@@ -155,6 +192,7 @@ static void bench_shape(struct bench *bench, const struct shape *shape, enum ten
         free(bench->scratch[i]);
     for (size_t i = 0; i < copy_count; i++)
         packed_matrix_release(&copies[i]);
+    packed_rows_release(&rows);
     free((void *)(uintptr_t)tensor.data);
     free(input);
     free(output);
@@ -163,18 +201,23 @@ static void bench_shape(struct bench *bench, const struct shape *shape, enum ten
 /* One thread's attention of a 300-token prompt's last tokens: all of them, or one decode step. */
 static void bench_attention(struct bench *bench, uint32_t tokens)
 {
-    enum { POSITIONS = 300, HEADS = 8, KV_HEADS = 2, DIM = 64, PAGE = 32, PAGES = 10 };
-    const size_t width = (size_t)HEADS * DIM, page_floats = (size_t)KV_HEADS * PAGE * DIM;
+    enum { POSITIONS = 300, HEADS = 8, KV_HEADS = 2, DIM = 64, PAGES = 10 };
+    const size_t width = (size_t)HEADS * DIM, kv_width = (size_t)KV_HEADS * DIM;
+    const struct kv_layout layout = {KV_HEADS, DIM};
+    const size_t area_bytes = bench->set->kv_bytes(&layout);
     float *query = memory_of(sizeof(float) * tokens * width),
           *output = memory_of(sizeof(float) * tokens * width);
-    float *cache = memory_of(sizeof(float) * 2 * PAGES * page_floats);
-    const float *keys[PAGES], *values[PAGES];
+    float *position = memory_of(sizeof(float) * kv_width);
+    char *cache = memory_of(PAGES * area_bytes);
+    const void *pages[PAGES];
     fill(query, tokens * width);
-    fill(cache, 2 * PAGES * page_floats);
-    for (size_t i = 0; i < PAGES; i++) {
-        keys[i] = cache + 2 * i * page_floats;
-        values[i] = keys[i] + page_floats;
-    }
+    fill(position, kv_width);
+    memset(cache, 0, PAGES * area_bytes);
+    for (size_t i = 0; i < PAGES; i++)
+        pages[i] = cache + i * area_bytes;
+    for (uint32_t i = 0; i < POSITIONS; i++)
+        bench->set->kv_write(&layout, cache + i / KV_PAGE_TOKENS * area_bytes, i % KV_PAGE_TOKENS, position,
+                             position);
     struct attention_job job = {.query = query,
                                 .query_stride = width,
                                 .tokens = tokens,
@@ -182,9 +225,7 @@ static void bench_attention(struct bench *bench, uint32_t tokens)
                                 .heads = HEADS,
                                 .kv_heads = KV_HEADS,
                                 .head_dim = DIM,
-                                .keys = keys,
-                                .values = values,
-                                .page_tokens = PAGE,
+                                .pages = pages,
                                 .output = output,
                                 .output_stride = width,
                                 .token_end = tokens,
@@ -210,6 +251,7 @@ static void bench_attention(struct bench *bench, uint32_t tokens)
     free(job.scratch);
     free(query);
     free(output);
+    free(position);
     free(cache);
 }
 
@@ -232,17 +274,23 @@ static void bench_pool(struct thread_pool *pool)
            (double)taken_ns[LOOPS * 99 / 100] / 1e3);
 }
 
-static void bench_set(const struct kernels *set, struct thread_pool *pool)
+/* only PRODUCT_UNKNOWN: all of them. */
+static void bench_set(const struct kernels *set, struct thread_pool *pool, enum product only)
 {
-    static const enum tensor_type types[] = {TENSOR_Q8_0, TENSOR_F32, TENSOR_BF16, TENSOR_F16};
+    static const struct {
+        enum product kind;
+        enum tensor_type type;
+    } matrices[] = {{PRODUCT_F32, TENSOR_Q8_0}, {PRODUCT_F32, TENSOR_F32},   {PRODUCT_F32, TENSOR_BF16},
+                    {PRODUCT_F32, TENSOR_F16},  {PRODUCT_INT8, TENSOR_Q8_0}, {PRODUCT_BF16, TENSOR_BF16}};
     int vector_bits = strcmp(set->name, "avx512") == 0 ? 512 : 256;
     struct bench bench = {.set = set, .pool = pool};
     bench.ceilings = (struct ceilings){ceiling_fma_gflops(pool, vector_bits), ceiling_read_gb_per_s(pool)};
     printf("%s, %u threads: ceilings %.1f GFLOP/s, read %.1f GB/s\n", set->name, thread_pool_threads(pool),
            bench.ceilings.gflops, bench.ceilings.read_gb_per_s);
-    for (size_t t = 0; t < sizeof types / sizeof *types; t++)
-        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-            bench_shape(&bench, &shapes[i], types[t]);
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (size_t m = 0; m < sizeof matrices / sizeof *matrices; m++)
+            if (only == PRODUCT_UNKNOWN || matrices[m].kind == only)
+                bench_shape(&bench, &shapes[i], matrices[m].type, matrices[m].kind);
     if (thread_pool_threads(pool) == 1) {
         bench_attention(&bench, 300);
         bench_attention(&bench, 1);
@@ -256,6 +304,9 @@ int main(int argc, char **argv)
     const struct kernels *sets[SETS_MAX];
     size_t count = kernels_available(sets, SETS_MAX);
     const struct cpu_features *cpu = cpu_features();
+    enum product only = PRODUCT_UNKNOWN;
+    for (enum product kind = PRODUCT_F32; argc > 2 && kind < PRODUCT_COUNT; kind++)
+        only = strcmp(argv[2], product_name(kind)) == 0 ? kind : only;
     printf("%s: avx2 %d avx512 %d vnni %d bf16 %d amx %d; L1D %u KiB, L2 %u KiB\n", cpu->model, cpu->avx2,
            cpu->avx512, cpu->avx512_vnni, cpu->avx512_bf16, cpu->amx_tile, cpu->l1d_bytes >> 10,
            cpu->l2_bytes >> 10);
@@ -267,7 +318,7 @@ int main(int argc, char **argv)
         /* The reference is there to be right; nobody waits for it. */
         for (size_t i = 1; i < count; i++)
             if (argc < 2 || strcmp(argv[1], sets[i]->name) == 0)
-                bench_set(sets[i], pool);
+                bench_set(sets[i], pool, only);
         thread_pool_close(pool);
     }
     return 0;

@@ -50,6 +50,10 @@ struct command {
     {                                                                                                        \
         .name = "model", .type = OPTION_KEY, .argument = "PATH", .key = CONFIG_MODEL_PATH                    \
     }
+#define OPTION_PRECISION                                                                                     \
+    {                                                                                                        \
+        .name = "precision", .type = OPTION_KEY, .argument = "P", .key = CONFIG_ENGINE_PRECISION             \
+    }
 #define OPTION_JSON                                                                                          \
     {                                                                                                        \
         .name = "json", .type = OPTION_SWITCH, .help = "print JSON"                                          \

@@ -52,10 +52,10 @@ struct text_row {
     const char *name;
     const char *value;
 };
-enum { TEXT_ROWS = 7 };
+enum { TEXT_ROWS = 9 };
 
 static void text_rows(const char *path, const struct model_file *model, const char *fingerprint,
-                      struct text_row rows[TEXT_ROWS])
+                      const struct engine_native_choice *here, struct text_row rows[TEXT_ROWS])
 {
     const struct model_config *config = model_file_config(model);
     const struct text_row all[TEXT_ROWS] = {
@@ -66,6 +66,8 @@ static void text_rows(const char *path, const struct model_file *model, const ch
         {"weight_type", tensor_type_name(model_file_weight_type(model))},
         {"chat_format", chat_name(config->chat)},
         {"fingerprint", fingerprint},
+        {"kernels_here", here->kernels},
+        {"precision_here", here->precision},
     };
     memcpy(rows, all, sizeof all);
 }
@@ -134,8 +136,14 @@ static dobby_code run_info(struct app *app, struct dobby_error *err)
         error_attribute(err, "model", "%s", path);
         goto done;
     }
+    const struct engine_native_options engine = {.precision =
+                                                     config_text(&app->config, CONFIG_ENGINE_PRECISION)};
+    struct engine_native_choice here;
+    code = engine_native_choose(&engine, model_file_weight_type(model), &here, err);
+    if (code != DOBBY_OK)
+        goto done;
     sha256_hex(digest, fingerprint);
-    text_rows(path, model, fingerprint, texts);
+    text_rows(path, model, fingerprint, &here, texts);
     integer_rows(model, integers);
     code = options_switch(&app->options, "json") ? append_json(&text, texts, integers, err)
                                                  : append_text(&text, texts, integers, err);
@@ -147,7 +155,7 @@ done:
     return code;
 }
 
-static const struct option_spec info_options[] = {OPTION_JSON};
+static const struct option_spec info_options[] = {OPTION_PRECISION, OPTION_JSON};
 
 const struct command command_model_info = {
     .name = "model info",
@@ -155,7 +163,9 @@ const struct command command_model_info = {
     .summary = "Show what a model file holds, and the kernels that can run it here",
     .details =
         "PATH is a .gguf file or a Hugging Face directory (config.json, tokenizer.json, *.safetensors). "
-        "The fingerprint is the SHA-256 of all that decides the model's output.",
+        "The fingerprint is the SHA-256 of all that decides the model's output. kernels_here and "
+        "precision_here are what dobby run would use on this machine: the weights as packed, and the "
+        "arithmetic.",
     .options = OPTION_LIST(info_options),
     .arguments_min = 1,
     .arguments_max = 1,

@@ -190,6 +190,7 @@ static const struct option_spec option_specs[] = {
     OPTION_MODEL,
     {.name = "sessions", .type = OPTION_KEY, .argument = "N", .key = CONFIG_ENGINE_SESSIONS},
     {.name = "threads", .type = OPTION_KEY, .argument = "N", .key = CONFIG_ENGINE_THREADS},
+    OPTION_PRECISION,
     {.name = "max-records",
      .type = OPTION_INTEGER,
      .argument = "N",

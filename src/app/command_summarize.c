@@ -138,6 +138,7 @@ static const struct option_spec option_specs[] = {
      .help = "the path that the model is told; default FILE, none for standard input"},
     OPTION_MODEL,
     {.name = "threads", .type = OPTION_KEY, .argument = "N", .key = CONFIG_ENGINE_THREADS},
+    OPTION_PRECISION,
     {.name = "max-tokens-out", .type = OPTION_KEY, .argument = "N", .key = CONFIG_RUN_MAX_TOKENS},
     {.name = "prompt", .type = OPTION_KEY, .argument = "FILE", .key = CONFIG_RUN_PROMPT_FILE},
     OPTION_JSON,

@@ -13,6 +13,8 @@ extern const struct command command_export;
 extern const struct command command_summarize;
 extern const struct command command_model_info;
 extern const struct command command_tokenize;
+extern const struct command command_bench_kernels;
+extern const struct command command_bench_engine;
 extern const struct command command_config_show;
 extern const struct command command_config_check;
 extern const struct command command_version;

@@ -43,6 +43,13 @@ const struct config_key_spec config_keys[CONFIG_KEY_COUNT] = {
                                    .maximum = 1 << 20,
                                    .environment = {"DOBBY_ENGINE_KV_CACHE_MB"},
                                    .help = "limit of the KV cache in MiB; 0: chosen for the sessions"},
+    [CONFIG_ENGINE_PRECISION] = {.name = "engine.precision",
+                                 .type = CONFIG_CHOICE,
+                                 .default_text = "auto",
+                                 .choices = {"auto", "exact", "bf16", "int8"},
+                                 .environment = {"DOBBY_ENGINE_PRECISION"},
+                                 .help = "exact: weights as stored, F32 arithmetic; auto: the fastest here "
+                                         "that is as good"},
     /* The embedded model was trained on summaries of at most 48 tokens. */
     [CONFIG_RUN_MAX_TOKENS] = {.name = "run.max_tokens",
                                .type = CONFIG_INTEGER,

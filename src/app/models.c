@@ -65,6 +65,17 @@ done:
     return code;
 }
 
+struct engine_native_options models_engine_options(const struct config *config)
+{
+    return (struct engine_native_options){
+        .threads = (uint32_t)config_integer(config, CONFIG_ENGINE_THREADS),
+        .sessions = (uint32_t)config_integer(config, CONFIG_ENGINE_SESSIONS),
+        .context_tokens = (uint32_t)config_integer(config, CONFIG_ENGINE_CONTEXT_TOKENS),
+        .kv_bytes_max = (uint64_t)config_integer(config, CONFIG_ENGINE_KV_CACHE_MB) << 20,
+        .precision = config_text(config, CONFIG_ENGINE_PRECISION),
+    };
+}
+
 dobby_code models_open_engine(const struct config *config, uint32_t sessions, struct engine **out,
                               struct dobby_error *err)
 {
@@ -72,13 +83,10 @@ dobby_code models_open_engine(const struct config *config, uint32_t sessions, st
     *out = NULL;
     dobby_code code = models_path(config, &path, err);
     if (code == DOBBY_OK) {
-        const struct engine_native_options options = {
-            .model_path = path.bytes,
-            .threads = (uint32_t)config_integer(config, CONFIG_ENGINE_THREADS),
-            .sessions = sessions > 0 ? sessions : (uint32_t)config_integer(config, CONFIG_ENGINE_SESSIONS),
-            .context_tokens = (uint32_t)config_integer(config, CONFIG_ENGINE_CONTEXT_TOKENS),
-            .kv_bytes_max = (uint64_t)config_integer(config, CONFIG_ENGINE_KV_CACHE_MB) << 20,
-        };
+        struct engine_native_options options = models_engine_options(config);
+        options.model_path = path.bytes;
+        if (sessions > 0)
+            options.sessions = sessions;
         code = engine_native_open(&options, out, err);
         if (code != DOBBY_OK)
             error_attribute(err, "model", "%s", path.bytes);

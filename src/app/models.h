@@ -19,6 +19,8 @@ DOBBY_NODISCARD dobby_code models_path_from(const struct config *config, const c
  * model_file_open and model_file_tokenizer, with the model as an attribute. */
 DOBBY_NODISCARD dobby_code models_open_tokenizer(const struct config *config, struct model_file **model,
                                                  struct tokenizer **tokenizer, struct dobby_error *err);
+/* The configured engine, but for its model. Its texts are borrowed from the configuration. */
+struct engine_native_options models_engine_options(const struct config *config);
 /* Opens the native engine. sessions 0: as configured. Fails: MODEL_NOT_FOUND, and as engine_native_open. */
 DOBBY_NODISCARD dobby_code models_open_engine(const struct config *config, uint32_t sessions,
                                               struct engine **out, struct dobby_error *err);

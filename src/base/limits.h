@@ -79,6 +79,8 @@
 #define LIMIT_PROMPT_PLACEHOLDERS 32
 
 /* ---- application ---- */
+/* Rows in a saved report of measurements: a hundred times what all kernel sets have together. */
+#define LIMIT_REPORT_ROWS 20000
 /* A configuration file has some twenty keys. */
 #define LIMIT_CONFIG_BYTES ((size_t)64 << 10)
 /* Dots, braces and brackets in one: they bound how deep its tables nest, and so the parser's stack. */

@@ -55,6 +55,11 @@ dobby_code engine_wait(struct engine *engine, struct engine_result *results, siz
     return engine->ops->wait(engine, results, capacity, timeout_ms, count, err);
 }
 
+void engine_cancel_queued(struct engine *engine)
+{
+    engine->ops->cancel_queued(engine);
+}
+
 void engine_cancel_all(struct engine *engine)
 {
     engine->ops->cancel_all(engine);

@@ -29,6 +29,7 @@ struct engine_request {
     const int32_t *tokens; /* borrowed until engine_submit returns */
     size_t token_count;
     uint32_t tokens_max; /* to generate, 1..LIMIT_GENERATED_TOKENS */
+    bool ignore_end;     /* an end token is a token like others: exactly tokens_max are generated */
     struct sampling sampling;
 };
 
@@ -55,8 +56,9 @@ struct engine_info {
     const char *kernels;      /* "avx2" */
     const char *version;      /* engine and kernel version: provenance */
     bool chatml;
+    uint32_t vocabulary;     /* tokens of a prompt are below it */
     uint32_t context_tokens; /* prompt and output together */
-    uint32_t sessions;       /* sequences that may run at once */
+    uint32_t sessions;       /* sequences that may run at once, at most */
     uint32_t threads;
     uint64_t parameters;
     uint64_t weight_bytes; /* resident, packed */
@@ -65,9 +67,12 @@ struct engine_info {
 
 struct engine_stats {
     uint64_t submitted, finished, canceled, failed;
-    uint64_t prefill_tokens, decode_tokens;
-    uint64_t kv_bytes_used, kv_bytes_peak;
-    uint32_t queued, running;
+    uint64_t shared;                        /* of finished: answered with an equal request's result */
+    uint64_t prefill_tokens, decode_tokens; /* that were computed */
+    uint64_t prefix_tokens;                 /* of prompts, not computed: taken from a kept prefix */
+    uint64_t kv_bytes_used, kv_bytes_peak;  /* kept prefixes included: they stay when nothing runs */
+    uint32_t queued, running;               /* queued includes those that wait for an equal one */
+    uint32_t sessions_now;                  /* how many may run at once at present */
 };
 
 struct engine_ops {
@@ -78,6 +83,7 @@ struct engine_ops {
     dobby_code (*submit)(struct engine *, const struct engine_request *, struct dobby_error *);
     dobby_code (*wait)(struct engine *, struct engine_result *, size_t capacity, int64_t timeout_ms,
                        size_t *count, struct dobby_error *);
+    void (*cancel_queued)(struct engine *);
     void (*cancel_all)(struct engine *);
     void (*stats)(struct engine *, struct engine_stats *);
 };
@@ -100,6 +106,9 @@ DOBBY_NODISCARD dobby_code engine_submit(struct engine *engine, const struct eng
  * flight; moves up to capacity results out. Each request gets exactly one result, cancelled ones too. */
 DOBBY_NODISCARD dobby_code engine_wait(struct engine *engine, struct engine_result *results, size_t capacity,
                                        int64_t timeout_ms, size_t *count, struct dobby_error *err);
+/* Ends what is queued but does not run yet; their results say CANCELED. A request that waits for an equal
+ * one's result is as that is. */
+void engine_cancel_queued(struct engine *engine);
 /* Ends all that is queued or running at the next step; their results say CANCELED. */
 void engine_cancel_all(struct engine *engine);
 void engine_stats(struct engine *engine, struct engine_stats *out);

@@ -154,6 +154,15 @@ uint64_t process_peak_rss_bytes(void)
     return (uint64_t)usage.ru_maxrss * 1024; /* Linux counts kilobytes */
 }
 
+bool process_reset_peak_rss(void)
+{
+    FILE *file = fopen("/proc/self/clear_refs", "we");
+    if (file == NULL)
+        return false;
+    bool done = fputs("5", file) >= 0;
+    return fclose(file) == 0 && done;
+}
+
 bool process_executable_directory(char *out, size_t out_bytes)
 {
     ssize_t length = readlink("/proc/self/exe", out, out_bytes - 1);

@@ -23,8 +23,10 @@ DOBBY_NODISCARD dobby_code process_identity_parse(const char *text, struct proce
  * the pid now belongs to a process with another start. */
 bool process_is_dead(const struct process_identity *identity);
 
-/* Peak resident memory of this process, bytes; 0 where unknown. */
+/* Peak resident memory of this process since it began or process_reset_peak_rss, bytes; 0 where unknown. */
 uint64_t process_peak_rss_bytes(void);
+/* Lets the peak begin anew at what is resident now. False where the kernel does not allow it. */
+bool process_reset_peak_rss(void);
 /* The directory of the running executable, without a trailing slash. Returns false when unknown. */
 bool process_executable_directory(char *out, size_t out_bytes);
 

@@ -54,6 +54,9 @@ static void obey(struct run *run, enum run_request request)
     run->request = request;
     run->claims_over = true;
     run_release_batch(run);
+    if (request == RUN_DRAIN)
+        engine_cancel_queued(
+            run->engine); /* those results are leases returned: only what runs is waited for */
     if (request == RUN_STOP) {
         engine_cancel_all(run->engine);
         if (run->gate.limit_ms > STOP_BUSY_MS_MAX)

@@ -66,8 +66,8 @@ static void check_model(const char *directory, const struct kernels *kernels, ui
     char vectors[PATH_BYTES + 16];
     (void)snprintf(vectors, sizeof vectors, "%s/logits.jsonl", directory);
     assert_ok(model_file_open(directory, &file, &err), &err);
-    assert_ok(model_load(file, kernels, PROMPT_TOKENS_MAX, &f.model, &err), &err);
-    const struct kv_shape shape = {f.model.config.layers, f.model.config.kv_heads, f.model.config.head_dim};
+    assert_ok(model_load(file, kernels, PRODUCT_F32, PROMPT_TOKENS_MAX, &f.model, &err), &err);
+    const struct kv_shape shape = model_kv_shape(&f.model);
     const uint64_t kv_bytes = kv_pages_of(PROMPT_TOKENS_MAX) * kv_page_bytes(&shape);
     assert_ok(kv_pool_open(&shape, kv_bytes, &f.kv, &err), &err);
     assert_ok(thread_pool_open(threads, &f.pool, &err), &err);

@@ -91,7 +91,7 @@ static struct score run_all(const char *model)
     struct dobby_error err;
     struct engine *engine;
     struct score score = {0};
-    const struct engine_native_options options = {.model_path = model};
+    const struct engine_native_options options = {.model_path = model, .precision = "exact"};
     assert_ok(engine_native_open(&options, &engine, &err), &err);
     for (size_t i = 0; i < RECORDS; i++) {
         const struct engine_request request = {.tag = i,

@@ -4,14 +4,14 @@
 
 #include "infer/cpu/kernels.h"
 
-/* Positions of one step of the streaming softmax, counted from each page's first: a constant, so that a
- * token's result does not depend on how its prompt was cut. */
-enum { ATTENTION_BLOCK = 32 };
+/* Positions of one step of the streaming softmax in F32: a page. */
+enum { ATTENTION_BLOCK = KV_PAGE_TOKENS };
 
 extern const struct kernels kernels_ref;
 #if defined(__x86_64__)
 extern const struct kernels kernels_avx2;
 extern const struct kernels kernels_avx512;
+extern const struct kernels kernels_amx;
 #endif
 
 #endif

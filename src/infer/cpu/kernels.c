@@ -20,6 +20,9 @@ size_t kernels_available(const struct kernels *sets[], size_t capacity)
         sets[count++] = &kernels_avx2;
     if (cpu->avx512 && cpu->avx2 && count < capacity)
         sets[count++] = &kernels_avx512;
+    if (cpu->avx512 && cpu->avx512_bf16 && cpu->amx_int8 && cpu->amx_bf16 && count < capacity &&
+        cpu_request_amx())
+        sets[count++] = &kernels_amx;
 #endif
     return count;
 }

@@ -1,16 +1,27 @@
 /* The reference: scalar C that says what every other set must compute. */
 #include "infer/cpu/kernel_sets.h"
+#include "infer/cpu/kv_f32.h"
 #include "infer/cpu/packing.h"
+#include "infer/cpu/tiles.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { PANEL_ROWS = 16 };
 
-static dobby_code pack(const struct tensor *tensors, size_t count, struct packed_matrix *out,
-                       struct dobby_error *err)
+/* The reference rounds nothing unless it is told to. */
+static enum product choose_product(enum tensor_type type)
 {
-    return packing_pack(tensors, count, PANEL_ROWS, out, err);
+    (void)type;
+    return PRODUCT_F32;
+}
+
+static dobby_code pack(const struct tensor *tensors, size_t count, enum product product, bool gated,
+                       struct packed_matrix *out, struct dobby_error *err)
+{
+    if (product != PRODUCT_F32)
+        return tiles_pack(tensors, count, product, gated, out, err);
+    return packing_pack(tensors, count, gated, PANEL_ROWS, out, err);
 }
 
 static size_t scratch_bytes(const struct packed_matrix *weights)
@@ -51,25 +62,45 @@ static void dequantize_panel(const struct packed_matrix *weights, uint32_t panel
     }
 }
 
+static float silu(float x)
+{
+    return x / (1.0f + expf(-x));
+}
+
+/* Writes one token's sums of a panel. */
+static void finish(const struct matmul_job *job, uint32_t panel, uint32_t token, const float sums[PANEL_ROWS])
+{
+    const uint32_t rows = job->weights->rows;
+    float *output = (float *)job->output + token * job->output_stride;
+    if (job->weights->gated) {
+        enum { HALF = PANEL_ROWS / 2 };
+        for (uint32_t r = 0; r < HALF && panel * HALF + r < rows / 2; r++)
+            output[panel * HALF + r] = silu(sums[r]) * sums[HALF + r];
+        return;
+    }
+    for (uint32_t r = 0, row = panel * PANEL_ROWS; r < PANEL_ROWS && row < rows; r++, row++) {
+        float value = job->bias != NULL ? sums[r] + job->bias[row] : sums[r];
+        output[row] = job->accumulate ? output[row] + value : value;
+    }
+}
+
 static void matmul(const struct matmul_job *job)
 {
+    if (job->weights->product != PRODUCT_F32) {
+        tiles_matmul(job);
+        return;
+    }
     const struct packed_matrix *weights = job->weights;
     float *panel = job->scratch;
     for (uint32_t p = job->panel_first; p < job->panel_end; p++) {
         dequantize_panel(weights, p, panel);
-        uint32_t row_first = p * PANEL_ROWS;
-        uint32_t rows = weights->rows - row_first < PANEL_ROWS ? weights->rows - row_first : PANEL_ROWS;
         for (uint32_t t = 0; t < job->tokens; t++) {
             const float *input = job->input + t * job->input_stride;
-            float *output = job->output + t * job->output_stride + row_first;
             float sums[PANEL_ROWS] = {0};
             for (size_t k = 0; k < weights->columns; k++)
                 for (size_t r = 0; r < PANEL_ROWS; r++)
                     sums[r] = fmaf(input[k], panel[k * PANEL_ROWS + r], sums[r]);
-            for (uint32_t r = 0; r < rows; r++) {
-                float value = job->bias != NULL ? sums[r] + job->bias[row_first + r] : sums[r];
-                output[r] = job->accumulate ? output[r] + value : value;
-            }
+            finish(job, p, t, sums);
         }
     }
 }
@@ -90,12 +121,10 @@ static void attend_row(const struct attention_job *job, uint32_t kv_head, uint32
     memset(sums, 0, dim * sizeof *sums);
     uint32_t end = 0;
     for (uint32_t first = 0; first <= position; first = end) {
-        uint32_t page = first / job->page_tokens, offset = first % job->page_tokens;
-        uint32_t left = job->page_tokens - offset;
-        end = first + (left < ATTENTION_BLOCK ? left : ATTENTION_BLOCK);
+        end = first + ATTENTION_BLOCK;
         uint32_t count = (end <= position ? end : position + 1) - first;
-        size_t start = ((size_t)kv_head * job->page_tokens + offset) * dim;
-        const float *keys = job->keys[page] + start, *values = job->values[page] + start;
+        const float *keys = kv_f32_keys(job, first / KV_PAGE_TOKENS, kv_head);
+        const float *values = kv_f32_values(job, first / KV_PAGE_TOKENS, kv_head);
         float weights[ATTENTION_BLOCK];
         float block_maximum = maximum;
         for (uint32_t j = 0; j < count; j++) {
@@ -159,12 +188,6 @@ static void rope(float *rows, uint32_t heads, uint32_t head_dim, const float *co
     }
 }
 
-static void silu_multiply(float *gate, const float *up, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        gate[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
-}
-
 static void argmax_logsumexp(const float *values, uint32_t count, uint32_t *index, float *logsumexp)
 {
     uint32_t best = 0;
@@ -180,15 +203,18 @@ static void argmax_logsumexp(const float *values, uint32_t count, uint32_t *inde
 
 const struct kernels kernels_ref = {
     .name = "ref",
-    .panel_rows = PANEL_ROWS,
+    .step_rows = 128,
+    .choose_product = choose_product,
     .pack = pack,
     .scratch_bytes = scratch_bytes,
+    .prepare = tiles_prepare,
     .matmul = matmul,
+    .kv_bytes = kv_f32_bytes,
+    .kv_write = kv_f32_write,
     .attention_scratch_bytes = attention_scratch_bytes,
     .attention = attention,
     .rms_norm = rms_norm,
     .rope = rope,
-    .silu_multiply = silu_multiply,
     .dequantize_row = packing_dequantize_row,
     .argmax_logsumexp = argmax_logsumexp,
 };

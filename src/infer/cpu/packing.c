@@ -145,14 +145,17 @@ static void scatter_row(const struct tensor *tensor, uint32_t row, enum tensor_t
     }
 }
 
-dobby_code packing_pack(const struct tensor *tensors, size_t count, uint32_t panel_rows,
+dobby_code packing_pack(const struct tensor *tensors, size_t count, bool gated, uint32_t panel_rows,
                         struct packed_matrix *out, struct dobby_error *err)
 {
-    assert(count > 0);
+    assert(gated ? count == 2 && tensors[0].rows == tensors[1].rows : count > 0);
     dobby_code code = DOBBY_OK;
     float *row_f32 = NULL;
-    struct packed_matrix packed = {
-        .columns = tensors[0].columns, .panel_rows = panel_rows, .type = tensors[0].type};
+    struct packed_matrix packed = {.columns = tensors[0].columns,
+                                   .panel_rows = panel_rows,
+                                   .product = PRODUCT_F32,
+                                   .type = tensors[0].type,
+                                   .gated = gated};
     *out = (struct packed_matrix){0};
     for (size_t i = 0; i < count; i++) {
         assert(tensors[i].columns == packed.columns);
@@ -160,7 +163,7 @@ dobby_code packing_pack(const struct tensor *tensors, size_t count, uint32_t pan
         if (tensors[i].type != packed.type)
             packed.type = TENSOR_F32;
     }
-    packed.panel_count = (packed.rows + panel_rows - 1) / panel_rows;
+    packed.panel_count = packed_matrix_panels(&packed);
     packed.panel_bytes = panel_bytes(packed.type, packed.columns, panel_rows);
     size_t bytes = packed.panel_bytes * packed.panel_count;
     packed.panels = aligned_alloc(PANEL_ALIGNMENT, bytes);
@@ -171,11 +174,12 @@ dobby_code packing_pack(const struct tensor *tensors, size_t count, uint32_t pan
         goto done;
     }
     memset(packed.panels + bytes - packed.panel_bytes, 0, packed.panel_bytes);
-    uint32_t packed_row = 0;
-    for (size_t i = 0; i < count; i++) {
-        for (uint32_t row = 0; row < tensors[i].rows; row++, packed_row++) {
-            uint8_t *panel = packed.panels + packed_row / panel_rows * packed.panel_bytes;
-            scatter_row(&tensors[i], row, packed.type, panel_rows, packed_row % panel_rows, row_f32, panel);
+    uint32_t before = 0;
+    for (size_t i = 0; i < count; before += tensors[i++].rows) {
+        for (uint32_t row = 0; row < tensors[i].rows; row++) {
+            const uint32_t place = packed_matrix_place(&packed, i, before, row);
+            uint8_t *panel = packed.panels + place / panel_rows * packed.panel_bytes;
+            scatter_row(&tensors[i], row, packed.type, panel_rows, place % panel_rows, row_f32, panel);
         }
     }
     *out = packed;
@@ -184,6 +188,21 @@ done:
     packed_matrix_release(&packed);
     free(row_f32);
     return code;
+}
+
+uint32_t packed_matrix_panels(const struct packed_matrix *matrix)
+{
+    const uint32_t outputs = matrix->gated ? matrix->rows / 2 : matrix->rows;
+    const uint32_t per_panel = matrix->gated ? matrix->panel_rows / 2 : matrix->panel_rows;
+    return (outputs + per_panel - 1) / per_panel;
+}
+
+uint32_t packed_matrix_place(const struct packed_matrix *matrix, size_t tensor, uint32_t before, uint32_t row)
+{
+    if (!matrix->gated)
+        return before + row;
+    const uint32_t half = matrix->panel_rows / 2;
+    return row / half * matrix->panel_rows + (uint32_t)tensor * half + row % half;
 }
 
 void packed_matrix_release(struct packed_matrix *matrix)

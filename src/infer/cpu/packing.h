@@ -11,9 +11,18 @@
 
 enum { Q8_0_BLOCK = 32, Q8_0_BLOCK_BYTES = 34 };
 
-/* As kernels.pack, for panels of panel_rows outputs. Fails: OUT_OF_MEMORY. */
-DOBBY_NODISCARD dobby_code packing_pack(const struct tensor *tensors, size_t count, uint32_t panel_rows,
-                                        struct packed_matrix *out, struct dobby_error *err);
+/* As kernels.pack for PRODUCT_F32, in panels of panel_rows outputs; a gated panel's first half is gate's.
+ * Fails: OUT_OF_MEMORY. */
+DOBBY_NODISCARD dobby_code packing_pack(const struct tensor *tensors, size_t count, bool gated,
+                                        uint32_t panel_rows, struct packed_matrix *out,
+                                        struct dobby_error *err);
+
+/* Panels that the matrix' rows fill. */
+uint32_t packed_matrix_panels(const struct packed_matrix *matrix);
+/* The place (panel * panel_rows + lane) of a row of one of its tensors; before: rows of the tensors before.
+ */
+uint32_t packed_matrix_place(const struct packed_matrix *matrix, size_t tensor, uint32_t before,
+                             uint32_t row);
 
 /* One panel's block of Q8_0 columns: scales and values together. */
 static inline size_t packing_q8_block_bytes(uint32_t panel_rows)

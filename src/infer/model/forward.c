@@ -42,7 +42,7 @@ dobby_code forward_open(const struct model *model, struct thread_pool *pool, uin
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the forward pass");
     f->model = model;
     f->pool = pool;
-    f->kv_shape = (struct kv_shape){config->layers, config->kv_heads, config->head_dim};
+    f->kv_shape = model_kv_shape(model);
     f->threads = thread_pool_threads(pool);
     f->tokens_max = tokens_max;
     f->runs_max = runs_max;
@@ -58,14 +58,23 @@ dobby_code forward_open(const struct model *model, struct thread_pool *pool, uin
     f->normed = allocate((size_t)tokens_max * config->hidden, sizeof(float));
     f->qkv = allocate((size_t)tokens_max * f->qkv_width, sizeof(float));
     f->attended = allocate((size_t)tokens_max * f->q_width, sizeof(float));
-    f->gate_up = allocate((size_t)tokens_max * 2 * config->feed_forward, sizeof(float));
+    f->activated = allocate((size_t)tokens_max * config->feed_forward, sizeof(float));
     f->outputs = allocate((size_t)tokens_max * config->hidden, sizeof(float));
     f->logits = allocate((size_t)FORWARD_LOGIT_ROWS * config->vocabulary, sizeof(float));
     f->scratch = allocate(f->threads, f->scratch_bytes);
-    if (!f->rows || !f->tasks || !f->hidden || !f->normed || !f->qkv || !f->attended || !f->gate_up ||
+    if (!f->rows || !f->tasks || !f->hidden || !f->normed || !f->qkv || !f->attended || !f->activated ||
         !f->outputs || !f->logits || !f->scratch) {
         forward_close(f);
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "buffers for %u tokens at once", tokens_max);
+    }
+    if (model->product != PRODUCT_F32) {
+        uint32_t widest = config->hidden > f->q_width ? config->hidden : f->q_width;
+        widest = config->feed_forward > widest ? config->feed_forward : widest;
+        dobby_code code = packed_rows_new(model->product, tokens_max, widest, &f->packed, err);
+        if (code != DOBBY_OK) {
+            forward_close(f);
+            return code;
+        }
     }
     *out = f;
     return DOBBY_OK;
@@ -81,7 +90,8 @@ void forward_close(struct forward *forward)
     free(forward->normed);
     free(forward->qkv);
     free(forward->attended);
-    free(forward->gate_up);
+    free(forward->activated);
+    packed_rows_release(&forward->packed);
     free(forward->outputs);
     free(forward->logits);
     free(forward->scratch);
@@ -143,13 +153,12 @@ static void attend(struct forward *f, uint32_t layer_index, bool outputs_only)
 {
     const struct model_layer *layer = &f->model->layers[layer_index];
     forward_norm_rows(f, f->hidden, layer->attention_norm, f->row_count, f->normed);
-    forward_matmul(f, &(struct matmul_job){.weights = &layer->qkv,
-                                           .input = f->normed,
-                                           .input_stride = f->model->config.hidden,
-                                           .tokens = f->row_count,
-                                           .bias = layer->qkv_bias,
-                                           .output = f->qkv,
-                                           .output_stride = f->qkv_width});
+    forward_multiply(f, &(struct forward_product){.weights = &layer->qkv,
+                                                  .input = f->normed,
+                                                  .input_type = VALUES_F32,
+                                                  .tokens = f->row_count,
+                                                  .bias = layer->qkv_bias,
+                                                  .output = f->qkv});
     forward_position_rows(f, layer_index);
     forward_attention(f, layer_index, outputs_only);
 }
@@ -157,30 +166,25 @@ static void attend(struct forward *f, uint32_t layer_index, bool outputs_only)
 /* The rest of a layer, over the first rows of attended and hidden. */
 static void transform(struct forward *f, const struct model_layer *layer, uint32_t rows)
 {
-    const uint32_t hidden = f->model->config.hidden;
-    const size_t width = f->model->config.feed_forward;
-    forward_matmul(f, &(struct matmul_job){.weights = &layer->attention_output,
-                                           .input = f->attended,
-                                           .input_stride = f->q_width,
-                                           .tokens = rows,
-                                           .accumulate = true,
-                                           .output = f->hidden,
-                                           .output_stride = hidden});
+    const enum value_type activated = f->model->product == PRODUCT_F32 ? VALUES_F32 : VALUES_BF16;
+    forward_multiply(f, &(struct forward_product){.weights = &layer->attention_output,
+                                                  .input = f->attended,
+                                                  .input_type = VALUES_F32,
+                                                  .tokens = rows,
+                                                  .accumulate = true,
+                                                  .output = f->hidden});
     forward_norm_rows(f, f->hidden, layer->ffn_norm, rows, f->normed);
-    forward_matmul(f, &(struct matmul_job){.weights = &layer->gate_up,
-                                           .input = f->normed,
-                                           .input_stride = hidden,
-                                           .tokens = rows,
-                                           .output = f->gate_up,
-                                           .output_stride = 2 * width});
-    forward_silu_rows(f, rows);
-    forward_matmul(f, &(struct matmul_job){.weights = &layer->down,
-                                           .input = f->gate_up,
-                                           .input_stride = 2 * width,
-                                           .tokens = rows,
-                                           .accumulate = true,
-                                           .output = f->hidden,
-                                           .output_stride = hidden});
+    forward_multiply(f, &(struct forward_product){.weights = &layer->gate_up,
+                                                  .input = f->normed,
+                                                  .input_type = VALUES_F32,
+                                                  .tokens = rows,
+                                                  .output = f->activated});
+    forward_multiply(f, &(struct forward_product){.weights = &layer->down,
+                                                  .input = f->activated,
+                                                  .input_type = activated,
+                                                  .tokens = rows,
+                                                  .accumulate = true,
+                                                  .output = f->hidden});
 }
 
 void forward_pass(struct forward *forward, const struct forward_run *runs, size_t count)
@@ -207,11 +211,11 @@ const float *forward_logits(struct forward *forward, uint32_t row_first, uint32_
 {
     const uint32_t hidden = forward->model->config.hidden;
     assert(rows <= FORWARD_LOGIT_ROWS && row_first + rows <= forward->output_count);
-    forward_matmul(forward, &(struct matmul_job){.weights = &forward->model->head,
-                                                 .input = forward->outputs + (size_t)row_first * hidden,
-                                                 .input_stride = hidden,
-                                                 .tokens = rows,
-                                                 .output = forward->logits,
-                                                 .output_stride = forward->model->config.vocabulary});
+    forward_multiply(forward,
+                     &(struct forward_product){.weights = &forward->model->head,
+                                               .input = forward->outputs + (size_t)row_first * hidden,
+                                               .input_type = VALUES_F32,
+                                               .tokens = rows,
+                                               .output = forward->logits});
     return forward->logits;
 }

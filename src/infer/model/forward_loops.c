@@ -1,5 +1,7 @@
 #include "infer/model/forward_parts.h"
 
+#include <assert.h>
+
 enum {
     TASKS_PER_THREAD = 4, /* so that a thread held up by other work does not hold up the rest */
     INLINE_VALUES = 16384 /* row work below this costs less than waking the threads */
@@ -82,8 +84,8 @@ static void position_row(const struct row_loop *loop, uint32_t row)
     /* K follows Q, so their heads turn in one call. */
     model->kernels->rope(query, config->heads + config->kv_heads, config->head_dim,
                          model->rope_cosine + angles, model->rope_sine + angles, config->rope_interleaved);
-    kv_sequence_write(f->rows[row].sequence, &f->kv_shape, loop->layer_index, position, key,
-                      key + f->kv_width);
+    void *area = kv_sequence_area(f->rows[row].sequence, &f->kv_shape, loop->layer_index, position);
+    model->kernels->kv_write(&f->kv_shape.layout, area, position % KV_PAGE_TOKENS, key, key + f->kv_width);
 }
 
 void forward_position_rows(struct forward *f, uint32_t layer_index)
@@ -92,21 +94,41 @@ void forward_position_rows(struct forward *f, uint32_t layer_index)
     run_rows(&loop, f->row_count, f->qkv_width);
 }
 
-static void silu_row(const struct row_loop *loop, uint32_t row)
-{
-    const struct forward *f = loop->forward;
-    const uint32_t width = f->model->config.feed_forward;
-    float *gate = f->gate_up + (size_t)row * 2 * width;
-    f->model->kernels->silu_multiply(gate, gate + width, width);
-}
-
-void forward_silu_rows(struct forward *f, uint32_t rows)
-{
-    struct row_loop loop = {.forward = f, .row = silu_row};
-    run_rows(&loop, rows, 2 * f->model->config.feed_forward);
-}
-
 /* ---- matrix products and attention ------------------------------------------------------------------ */
+
+struct prepare_loop {
+    const struct forward *forward;
+    struct prepare_job job;
+    uint32_t tokens_per_task, tokens;
+};
+
+static void prepare_task(void *context, size_t index, uint32_t thread)
+{
+    (void)thread;
+    const struct prepare_loop *loop = context;
+    struct prepare_job job = loop->job;
+    job.token_first = (uint32_t)index * loop->tokens_per_task;
+    job.token_end = job.token_first + loop->tokens_per_task;
+    if (job.token_end > loop->tokens)
+        job.token_end = loop->tokens;
+    loop->forward->model->kernels->prepare(&job);
+}
+
+static void prepare(struct forward *f, const struct forward_product *product)
+{
+    const uint32_t tokens = product->tokens, columns = product->weights->columns;
+    const uint32_t tasks =
+        f->threads == 1 || (uint64_t)tokens * columns < INLINE_VALUES ? 1 : f->threads * TASKS_PER_THREAD;
+    struct prepare_loop loop = {.forward = f,
+                                .job = {.input = product->input,
+                                        .input_type = product->input_type,
+                                        .input_stride = columns,
+                                        .columns = columns,
+                                        .rows = &f->packed},
+                                .tokens_per_task = (tokens + tasks - 1) / tasks,
+                                .tokens = tokens};
+    thread_pool_run(f->pool, (tokens + loop.tokens_per_task - 1) / loop.tokens_per_task, prepare_task, &loop);
+}
 
 struct matmul_loop {
     const struct forward *forward;
@@ -128,11 +150,26 @@ static void matmul_task(void *context, size_t index, uint32_t thread)
     f->model->kernels->matmul(&job);
 }
 
-void forward_matmul(struct forward *f, const struct matmul_job *job)
+void forward_multiply(struct forward *f, const struct forward_product *product)
 {
-    const uint32_t panels = job->weights->panel_count;
+    const struct packed_matrix *weights = product->weights;
+    const bool exact = weights->product == PRODUCT_F32;
+    assert(!exact || product->input_type == VALUES_F32);
+    if (!exact)
+        prepare(f, product);
+    const uint32_t panels = weights->panel_count;
     const uint32_t tasks = f->threads == 1 ? 1 : f->threads * TASKS_PER_THREAD;
-    struct matmul_loop loop = {.forward = f, .job = *job, .panels_per_task = (panels + tasks - 1) / tasks};
+    struct matmul_loop loop = {.forward = f,
+                               .job = {.weights = weights,
+                                       .input = exact ? product->input : NULL,
+                                       .input_stride = weights->columns,
+                                       .rows = exact ? NULL : &f->packed,
+                                       .tokens = product->tokens,
+                                       .bias = product->bias,
+                                       .accumulate = product->accumulate,
+                                       .output = product->output,
+                                       .output_stride = weights->gated ? weights->rows / 2 : weights->rows},
+                               .panels_per_task = (panels + tasks - 1) / tasks};
     thread_pool_run(f->pool, (panels + loop.panels_per_task - 1) / loop.panels_per_task, matmul_task, &loop);
 }
 
@@ -161,9 +198,7 @@ static void attention_task(void *context, size_t index, uint32_t thread)
         .heads = config->heads,
         .kv_heads = config->kv_heads,
         .head_dim = config->head_dim,
-        .keys = task->sequence->keys + pages,
-        .values = task->sequence->values + pages,
-        .page_tokens = KV_PAGE_TOKENS,
+        .pages = task->sequence->areas + pages,
         .output = f->attended + (size_t)task->row_first * f->q_width,
         .output_stride = f->q_width,
         .token_first = token_first,

@@ -38,10 +38,11 @@ struct forward {
     float *normed;   /* (tokens_max, hidden) */
     float *qkv;      /* (tokens_max, qkv_width) */
     float *attended; /* (tokens_max, q_width) */
-    float *gate_up;  /* (tokens_max, 2 * feed_forward) */
-    float *outputs;  /* (tokens_max, hidden): the output rows, normed */
-    float *logits;   /* (FORWARD_LOGIT_ROWS, vocabulary) */
-    char *scratch;   /* (threads, scratch_bytes) */
+    void *activated; /* (tokens_max, feed_forward): silu(gate) * up; F32 for PRODUCT_F32, else BF16 */
+    struct packed_rows packed; /* the input of a product that wants it so */
+    float *outputs;            /* (tokens_max, hidden): the output rows, normed */
+    float *logits;             /* (FORWARD_LOGIT_ROWS, vocabulary) */
+    char *scratch;             /* (threads, scratch_bytes) */
     size_t scratch_bytes;
 };
 
@@ -50,9 +51,17 @@ void forward_norm_rows(struct forward *f, const float *input, const float *weigh
                        float *output);
 /* Rotates Q and K to each row's position and stores K and V. */
 void forward_position_rows(struct forward *f, uint32_t layer_index);
-void forward_silu_rows(struct forward *f, uint32_t rows);
-/* The job's part and scratch are filled here. */
-void forward_matmul(struct forward *f, const struct matmul_job *job);
+struct forward_product {
+    const struct packed_matrix *weights;
+    const void *input; /* (tokens, columns) of input_type, one row after the other */
+    enum value_type input_type;
+    uint32_t tokens;
+    const float *bias;
+    bool accumulate;
+    void *output; /* one row after the other */
+};
+/* Prepares the input if the weights' product wants that, and multiplies. */
+void forward_multiply(struct forward *f, const struct forward_product *product);
 /* outputs_only: leaves out what no output row needs. */
 void forward_attention(struct forward *f, uint32_t layer_index, bool outputs_only);
 

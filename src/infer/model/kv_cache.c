@@ -7,14 +7,17 @@
 /* Large enough that allocation is rare, small enough that one short prompt stays cheap. */
 enum { SLAB_BYTES_AIM = 8 << 20, SLAB_ALIGNMENT = 64 };
 
-/* A free page's first bytes are the link to the next. */
-struct free_page {
-    struct free_page *next;
+struct kv_page {
+    char *memory;
+    struct kv_page *next; /* while free */
+    uint32_t holders;     /* sequences */
+    bool tainted;
 };
 
 struct slab {
     struct slab *next;
-    void *pages;
+    void *memory;
+    struct kv_page pages[];
 };
 
 struct kv_pool {
@@ -23,20 +26,13 @@ struct kv_pool {
     uint64_t pages_max, pages_used, pages_peak, pages_allocated;
     uint32_t slab_pages;
     struct slab *slabs;
-    struct free_page *free;
+    struct kv_page *free;
 };
-
-/* Floats of one layer's keys in a page; the values follow. */
-static size_t layer_floats(const struct kv_shape *shape)
-{
-    return (size_t)shape->kv_heads * KV_PAGE_TOKENS * shape->head_dim;
-}
 
 uint64_t kv_page_bytes(const struct kv_shape *shape)
 {
-    /* KV_PAGE_TOKENS floats are two times SLAB_ALIGNMENT: no padding is ever needed. */
-    static_assert(KV_PAGE_TOKENS * sizeof(float) % SLAB_ALIGNMENT == 0, "pages keep their alignment");
-    return (uint64_t)shape->layers * 2 * layer_floats(shape) * sizeof(float);
+    assert(shape->layer_bytes % SLAB_ALIGNMENT == 0); /* so that every page is aligned */
+    return (uint64_t)shape->layers * shape->layer_bytes;
 }
 
 uint32_t kv_pages_of(uint64_t tokens)
@@ -71,7 +67,7 @@ void kv_pool_close(struct kv_pool *pool)
     assert(pool->pages_used == 0);
     while (pool->slabs) {
         struct slab *next = pool->slabs->next;
-        free(pool->slabs->pages);
+        free(pool->slabs->memory);
         free(pool->slabs);
         pool->slabs = next;
     }
@@ -98,11 +94,10 @@ uint64_t kv_pool_bytes_peak(const struct kv_pool *pool)
     return pool->pages_peak * pool->page_bytes;
 }
 
-static void push_free(struct kv_pool *pool, void *page)
+static void push_free(struct kv_pool *pool, struct kv_page *page)
 {
-    struct free_page *link = page;
-    link->next = pool->free;
-    pool->free = link;
+    page->next = pool->free;
+    pool->free = page;
 }
 
 static dobby_code grow(struct kv_pool *pool, struct dobby_error *err)
@@ -111,40 +106,46 @@ static dobby_code grow(struct kv_pool *pool, struct dobby_error *err)
     if (pages > pool->slab_pages)
         pages = pool->slab_pages;
     const size_t bytes = (size_t)pages * pool->page_bytes;
-    struct slab *slab = calloc(1, sizeof *slab);
-    void *memory = slab ? aligned_alloc(SLAB_ALIGNMENT, bytes) : NULL;
+    struct slab *slab = calloc(1, sizeof *slab + (size_t)pages * sizeof slab->pages[0]);
+    char *memory = slab ? aligned_alloc(SLAB_ALIGNMENT, bytes) : NULL;
     if (!memory) {
         free(slab);
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "%zu bytes of KV cache", bytes);
     }
-    slab->pages = memory;
+    memset(memory, 0, bytes);
+    slab->memory = memory;
     slab->next = pool->slabs;
     pool->slabs = slab;
     pool->pages_allocated += pages;
-    for (uint64_t i = pages; i-- > 0;)
-        push_free(pool, (char *)memory + (size_t)i * pool->page_bytes);
+    for (uint64_t i = pages; i-- > 0;) {
+        slab->pages[i].memory = memory + (size_t)i * pool->page_bytes;
+        push_free(pool, &slab->pages[i]);
+    }
     return DOBBY_OK;
 }
 
-static dobby_code take_pages(struct kv_pool *pool, struct kv_sequence *sequence, struct dobby_error *err)
+static void hold(struct kv_pool *pool, struct kv_sequence *sequence, uint32_t index, struct kv_page *page)
 {
-    const size_t floats = layer_floats(&pool->shape);
-    const uint32_t count = sequence->page_count;
-    for (uint32_t i = 0; i < count; i++) {
+    page->holders++;
+    sequence->pages[index] = page;
+    for (uint32_t layer = 0; layer < pool->shape.layers; layer++)
+        sequence->areas[(size_t)layer * sequence->page_count + index] =
+            page->memory + layer * pool->shape.layer_bytes;
+}
+
+static dobby_code take_pages(struct kv_pool *pool, uint32_t first, struct kv_sequence *sequence,
+                             struct dobby_error *err)
+{
+    for (uint32_t i = first; i < sequence->page_count; i++) {
         if (!pool->free) {
             dobby_code code = grow(pool, err);
             if (code != DOBBY_OK)
                 return code;
         }
-        struct free_page *link = pool->free;
-        pool->free = link->next;
-        float *page = (void *)link;
-        sequence->pages[i] = page;
+        struct kv_page *page = pool->free;
+        pool->free = page->next;
         pool->pages_used++;
-        for (uint32_t layer = 0; layer < pool->shape.layers; layer++) {
-            sequence->keys[(size_t)layer * count + i] = page + (size_t)layer * 2 * floats;
-            sequence->values[(size_t)layer * count + i] = page + ((size_t)layer * 2 + 1) * floats;
-        }
+        hold(pool, sequence, i, page);
     }
     return DOBBY_OK;
 }
@@ -152,55 +153,80 @@ static dobby_code take_pages(struct kv_pool *pool, struct kv_sequence *sequence,
 dobby_code kv_sequence_open(struct kv_pool *pool, uint32_t tokens, struct kv_sequence *out,
                             struct dobby_error *err)
 {
+    return kv_sequence_open_shared(pool, tokens, NULL, 0, out, err);
+}
+
+dobby_code kv_sequence_open_shared(struct kv_pool *pool, uint32_t tokens, const struct kv_sequence *other,
+                                   uint32_t shared, struct kv_sequence *out, struct dobby_error *err)
+{
     *out = (struct kv_sequence){0};
+    assert(shared == 0 || (shared <= other->length && shared <= tokens));
     const uint32_t pages = kv_pages_of(tokens);
-    if (pages > kv_pool_pages_free(pool))
-        return DOBBY_FAIL(err, DOBBY_KV_EXHAUSTED, "%u pages are needed, %llu of %llu are free", pages,
-                          (unsigned long long)kv_pool_pages_free(pool), (unsigned long long)pool->pages_max);
-    struct kv_sequence sequence = {.page_count = pages};
+    const uint32_t pages_shared = shared / KV_PAGE_TOKENS;
+    if (pages - pages_shared > kv_pool_pages_free(pool))
+        return DOBBY_FAIL(err, DOBBY_KV_EXHAUSTED, "%u pages are needed, %llu of %llu are free",
+                          pages - pages_shared, (unsigned long long)kv_pool_pages_free(pool),
+                          (unsigned long long)pool->pages_max);
+    struct kv_sequence sequence = {.page_count = pages, .length = shared};
     sequence.pages = calloc(pages ? pages : 1, sizeof *sequence.pages);
-    sequence.keys = calloc((size_t)pages * pool->shape.layers + 1, sizeof *sequence.keys);
-    sequence.values = calloc((size_t)pages * pool->shape.layers + 1, sizeof *sequence.values);
-    dobby_code code;
-    if (!sequence.pages || !sequence.keys || !sequence.values)
+    sequence.areas = calloc((size_t)pages * pool->shape.layers + 1, sizeof *sequence.areas);
+    dobby_code code = DOBBY_OK;
+    if (!sequence.pages || !sequence.areas) {
         code = DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "a sequence of %u pages", pages);
-    else
-        code = take_pages(pool, &sequence, err);
+    } else {
+        for (uint32_t i = 0; i < pages_shared; i++)
+            hold(pool, &sequence, i, other->pages[i]);
+        code = take_pages(pool, pages_shared, &sequence, err);
+    }
     if (code != DOBBY_OK) {
         kv_sequence_close(pool, &sequence);
         return code;
     }
+    if (shared % KV_PAGE_TOKENS != 0)
+        memcpy(sequence.pages[pages_shared]->memory, other->pages[pages_shared]->memory, pool->page_bytes);
     if (pool->pages_used > pool->pages_peak)
         pool->pages_peak = pool->pages_used;
     *out = sequence;
     return DOBBY_OK;
 }
 
+uint32_t kv_sequence_pages_own(const struct kv_sequence *sequence)
+{
+    uint32_t own = 0;
+    for (uint32_t i = 0; i < sequence->page_count; i++)
+        own += sequence->pages[i]->holders == 1;
+    return own;
+}
+
+void kv_sequence_taint(struct kv_sequence *sequence)
+{
+    for (uint32_t i = 0; i < sequence->page_count; i++)
+        sequence->pages[i]->tainted = true;
+}
+
 void kv_sequence_close(struct kv_pool *pool, struct kv_sequence *sequence)
 {
     for (uint32_t i = 0; sequence->pages && i < sequence->page_count; i++) {
-        if (!sequence->pages[i])
+        struct kv_page *page = sequence->pages[i];
+        if (!page)
             continue; /* opening failed before this one */
-        push_free(pool, sequence->pages[i]);
+        if (--page->holders > 0)
+            continue;
+        if (page->tainted)
+            memset(page->memory, 0, pool->page_bytes);
+        page->tainted = false;
+        push_free(pool, page);
         pool->pages_used--;
     }
     free(sequence->pages);
-    free(sequence->keys);
-    free(sequence->values);
+    free(sequence->areas);
     *sequence = (struct kv_sequence){0};
 }
 
-void kv_sequence_write(const struct kv_sequence *sequence, const struct kv_shape *shape, uint32_t layer,
-                       uint32_t position, const float *key, const float *value)
+void *kv_sequence_area(const struct kv_sequence *sequence, const struct kv_shape *shape, uint32_t layer,
+                       uint32_t position)
 {
-    const size_t floats = layer_floats(shape);
-    const size_t head_dim = shape->head_dim;
-    float *keys = sequence->pages[position / KV_PAGE_TOKENS] + (size_t)layer * 2 * floats;
-    float *values = keys + floats;
-    const size_t slot = position % KV_PAGE_TOKENS;
-    for (size_t head = 0; head < shape->kv_heads; head++) {
-        const size_t at = (head * KV_PAGE_TOKENS + slot) * head_dim;
-        memcpy(keys + at, key + head * head_dim, head_dim * sizeof(float));
-        memcpy(values + at, value + head * head_dim, head_dim * sizeof(float));
-    }
+    const struct kv_page *page = sequence->pages[position / KV_PAGE_TOKENS];
+    assert(page->holders == 1);
+    return page->memory + layer * shape->layer_bytes;
 }

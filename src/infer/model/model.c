@@ -26,8 +26,8 @@ static dobby_code load_norm(const struct model_file *file, const struct model *m
 }
 
 /* Packs the tensors of `count` roles as one matrix. */
-static dobby_code load_matrix(const struct model_file *file, const struct kernels *kernels,
-                              const enum weight_role *roles, size_t count, uint32_t layer,
+static dobby_code load_matrix(const struct model_file *file, const struct model *model,
+                              const enum weight_role *roles, size_t count, bool gated, uint32_t layer,
                               struct packed_matrix *out, struct dobby_error *err)
 {
     enum { STACKED_MAX = 3 };
@@ -38,7 +38,7 @@ static dobby_code load_matrix(const struct model_file *file, const struct kernel
         if (code != DOBBY_OK)
             return code;
     }
-    return kernels->pack(tensors, count, out, err);
+    return model->kernels->pack(tensors, count, model->product, gated, out, err);
 }
 
 static dobby_code load_qkv_bias(const struct model_file *file, struct model *model, uint32_t layer,
@@ -68,26 +68,25 @@ static dobby_code load_layer(const struct model_file *file, struct model *model,
     static const enum weight_role gate_up[] = {WEIGHT_FFN_GATE, WEIGHT_FFN_UP};
     static const enum weight_role down[] = {WEIGHT_FFN_DOWN};
     struct model_layer *out = &model->layers[layer];
-    const struct kernels *kernels = model->kernels;
     dobby_code code = load_norm(file, model, WEIGHT_ATTENTION_NORM, layer, &out->attention_norm, err);
     if (code == DOBBY_OK)
         code = load_norm(file, model, WEIGHT_FFN_NORM, layer, &out->ffn_norm, err);
     if (code == DOBBY_OK && model->config.qkv_bias)
         code = load_qkv_bias(file, model, layer, err);
     if (code == DOBBY_OK)
-        code = load_matrix(file, kernels, qkv, 3, layer, &out->qkv, err);
+        code = load_matrix(file, model, qkv, 3, false, layer, &out->qkv, err);
     if (code == DOBBY_OK)
-        code = load_matrix(file, kernels, attention_output, 1, layer, &out->attention_output, err);
+        code = load_matrix(file, model, attention_output, 1, false, layer, &out->attention_output, err);
     if (code == DOBBY_OK)
-        code = load_matrix(file, kernels, gate_up, 2, layer, &out->gate_up, err);
+        code = load_matrix(file, model, gate_up, 2, true, layer, &out->gate_up, err);
     if (code == DOBBY_OK)
-        code = load_matrix(file, kernels, down, 1, layer, &out->down, err);
+        code = load_matrix(file, model, down, 1, false, layer, &out->down, err);
     return code;
 }
 
 /* The angle of pair i at a position is position * base^(-2i / head_dim): in double, since F32 loses the
  * fourth digit of an angle of some thousands. */
-static dobby_code make_rope(struct model *model, struct dobby_error *err)
+dobby_code model_make_rope(struct model *model, struct dobby_error *err)
 {
     const uint32_t half = model->config.head_dim / 2;
     const size_t count = (size_t)model->positions * half;
@@ -107,11 +106,16 @@ static dobby_code make_rope(struct model *model, struct dobby_error *err)
     return DOBBY_OK;
 }
 
-dobby_code model_load(const struct model_file *file, const struct kernels *kernels, uint32_t positions,
-                      struct model *out, struct dobby_error *err)
+dobby_code model_load(const struct model_file *file, const struct kernels *kernels, enum product product,
+                      uint32_t positions, struct model *out, struct dobby_error *err)
 {
     static const enum weight_role head[] = {WEIGHT_OUTPUT_HEAD};
-    struct model model = {.kernels = kernels, .config = *model_file_config(file), .positions = positions};
+    struct model model = {.kernels = kernels,
+                          .product = product != PRODUCT_UNKNOWN
+                                         ? product
+                                         : kernels->choose_product(model_file_weight_type(file)),
+                          .config = *model_file_config(file),
+                          .positions = positions};
     *out = (struct model){0};
 
     dobby_code code = model_file_weight(file, WEIGHT_TOKEN_EMBEDDING, 0, &model.embedding, err);
@@ -125,12 +129,12 @@ dobby_code model_load(const struct model_file *file, const struct kernels *kerne
     code = load_norm(file, &model, WEIGHT_OUTPUT_NORM, 0, &model.output_norm, err);
     if (code != DOBBY_OK)
         goto done;
-    code = load_matrix(file, kernels, head, 1, 0, &model.head, err);
+    code = load_matrix(file, &model, head, 1, false, 0, &model.head, err);
     for (uint32_t layer = 0; code == DOBBY_OK && layer < model.config.layers; layer++)
         code = load_layer(file, &model, layer, err);
     if (code != DOBBY_OK)
         goto done;
-    code = make_rope(&model, err);
+    code = model_make_rope(&model, err);
     if (code != DOBBY_OK)
         goto done;
     model_file_drop_pages(file);
@@ -157,9 +161,18 @@ void model_release(struct model *model)
     free(model->layers);
     free(model->output_norm);
     packed_matrix_release(&model->head);
+    free(model->embedding_owned);
     free(model->rope_cosine);
     free(model->rope_sine);
     *model = (struct model){0};
+}
+
+struct kv_shape model_kv_shape(const struct model *model)
+{
+    struct kv_shape shape = {.layers = model->config.layers,
+                             .layout = {model->config.kv_heads, model->config.head_dim}};
+    shape.layer_bytes = model->kernels->kv_bytes(&shape.layout);
+    return shape;
 }
 
 static uint64_t matrix_bytes(const struct packed_matrix *matrix)

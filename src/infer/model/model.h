@@ -13,7 +13,7 @@
 #ifndef INFER_MODEL_MODEL_H
 #define INFER_MODEL_MODEL_H
 
-#include "infer/cpu/kernels.h"
+#include "infer/model/kv_cache.h"
 
 struct model_layer {
     float *attention_norm;                 /* (hidden) */
@@ -21,14 +21,16 @@ struct model_layer {
     float *qkv_bias;                       /* ((heads + 2 * kv_heads) * head_dim); NULL: the model has none */
     struct packed_matrix attention_output; /* (hidden, heads * head_dim) */
     float *ffn_norm;                       /* (hidden) */
-    struct packed_matrix gate_up;          /* (2 * feed_forward, hidden): gate, then up */
+    struct packed_matrix gate_up;          /* (2 * feed_forward, hidden), gated */
     struct packed_matrix down;             /* (hidden, feed_forward) */
 };
 
 struct model {
     const struct kernels *kernels;
+    enum product product; /* of all matrices */
     struct model_config config;
-    struct tensor embedding; /* (vocabulary, hidden); rows are read from the mapped file */
+    struct tensor embedding; /* (vocabulary, hidden); rows are read from the mapped file, or from: */
+    void *embedding_owned;   /* of a model made in memory; else NULL */
     struct model_layer *layers;
     float *output_norm;        /* (hidden) */
     struct packed_matrix head; /* (vocabulary, hidden) */
@@ -37,12 +39,23 @@ struct model {
     float *rope_sine;
 };
 
-/* Packs the file's weights; the file must stay open as long as the model. positions bounds the length of
- * any sequence. Afterwards the file's pages are dropped.
+/* Packs the file's weights; the file must stay open as long as the model. product PRODUCT_UNKNOWN: what the
+ * kernels choose for the file's weights. positions bounds the length of any sequence. Afterwards the file's
+ * pages are dropped.
  * Fails: as model_file_weight, OUT_OF_MEMORY. */
 DOBBY_NODISCARD dobby_code model_load(const struct model_file *file, const struct kernels *kernels,
-                                      uint32_t positions, struct model *out, struct dobby_error *err);
+                                      enum product product, uint32_t positions, struct model *out,
+                                      struct dobby_error *err);
+/* A model of this shape with random weights that is not a file: for measuring. It needs no tokenizer and says
+ * nothing sensible, but its activations stay of ordinary size. Fails: OUT_OF_MEMORY. */
+DOBBY_NODISCARD dobby_code model_make_random(const struct model_config *config, const struct kernels *kernels,
+                                             enum product product, uint32_t positions, struct model *out,
+                                             struct dobby_error *err);
 void model_release(struct model *model);
+/* The table of angles for model->positions; part of making a model. Fails: OUT_OF_MEMORY. */
+DOBBY_NODISCARD dobby_code model_make_rope(struct model *model, struct dobby_error *err);
+/* What a page of this model's KV cache holds. */
+struct kv_shape model_kv_shape(const struct model *model);
 /* Bytes of the packed matrices and the vectors. */
 uint64_t model_weight_bytes(const struct model *model);
 

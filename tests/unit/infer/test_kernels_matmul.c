@@ -11,7 +11,7 @@ enum { SETS_MAX = 8, TYPES = 4 };
 static const enum tensor_type types[TYPES] = {TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0};
 
 struct variant {
-    bool bias, accumulate;
+    bool bias, accumulate, gated;
     uint32_t gap; /* floats between rows of input and output */
 };
 
@@ -20,6 +20,7 @@ static const struct variant variants[] = {
     {.bias = true, .accumulate = false, .gap = 5},
     {.bias = false, .accumulate = true, .gap = 3},
     {.bias = true, .accumulate = true, .gap = 16},
+    {.gated = true, .gap = 4},
 };
 
 struct shape {
@@ -40,16 +41,20 @@ static const struct shape odd_shapes[] = {
 };
 
 struct fixture {
-    struct tensor tensor;
+    struct tensor tensors[2]; /* the second with gated products only */
+    bool gated;
     float *input, *bias, *residual;
     size_t input_stride, output_stride, output_count;
 };
 
-static struct fixture fixture_new(uint64_t *state, enum tensor_type type, struct shape shape, uint32_t gap)
+static struct fixture fixture_new(uint64_t *state, enum tensor_type type, struct shape shape,
+                                  const struct variant *variant)
 {
-    struct fixture f = {.tensor = random_tensor(state, type, shape.rows, shape.columns),
-                        .input_stride = shape.columns + gap,
-                        .output_stride = shape.rows + gap};
+    const uint32_t gap = variant->gap;
+    struct fixture f = {
+        .gated = variant->gated, .input_stride = shape.columns + gap, .output_stride = shape.rows + gap};
+    for (size_t i = 0; i < (f.gated ? 2 : 1); i++)
+        f.tensors[i] = random_tensor(state, type, shape.rows, shape.columns);
     f.output_count = f.output_stride * shape.tokens;
     f.input = random_floats(state, f.input_stride * shape.tokens);
     f.bias = random_floats(state, shape.rows);
@@ -61,27 +66,28 @@ static struct fixture fixture_new(uint64_t *state, enum tensor_type type, struct
 
 static void fixture_free(struct fixture *f)
 {
-    free((void *)(uintptr_t)f->tensor.data);
+    for (size_t i = 0; i < 2; i++)
+        free((void *)(uintptr_t)f->tensors[i].data);
     free(f->input);
     free(f->bias);
     free(f->residual);
 }
 
-/* Runs panels [first, end) of the product by one set; the caller frees the whole output. end 0: all. */
+/* Runs the product by one set, some panels a call (0: all); the caller frees the whole output. */
 static float *multiply(const struct kernels *set, const struct fixture *f, uint32_t token, uint32_t tokens,
                        const struct variant *variant, uint32_t panels_per_call)
 {
     struct packed_matrix packed;
     struct dobby_error err;
-    assert_int_equal(set->pack(&f->tensor, 1, &packed, &err), DOBBY_OK);
-    assert_int_equal(packed.panel_rows, set->panel_rows);
+    assert_ok(set->pack(f->tensors, f->gated ? 2 : 1, PRODUCT_F32, f->gated, &packed, &err), &err);
+    assert_int_equal(packed.product, PRODUCT_F32);
     void *scratch = aligned_bytes(set->scratch_bytes(&packed));
     float *output = malloc(f->output_count * sizeof *output);
     assert_non_null(output);
     poison(output, f->output_count);
     for (uint32_t t = token; variant->accumulate && t < token + tokens; t++)
         memcpy(output + t * f->output_stride, f->residual + t * f->output_stride,
-               packed.rows * sizeof(float));
+               f->tensors[0].rows * sizeof(float));
     if (panels_per_call == 0)
         panels_per_call = packed.panel_count;
     for (uint32_t first = 0; first < packed.panel_count; first += panels_per_call) {
@@ -105,15 +111,33 @@ static float *multiply(const struct kernels *set, const struct fixture *f, uint3
     return output;
 }
 
+static void check_gap(const char *what, const struct fixture *f, const float *got, uint32_t token,
+                      uint32_t gap)
+{
+    const float *row_end = got + token * f->output_stride + f->tensors[0].rows;
+    for (uint32_t i = 0; i < gap; i++)
+        if (!is_poison(row_end[i]))
+            fail_msg("%s: wrote beyond row %u", what, token);
+}
+
 static void check_rows(const char *what, const struct fixture *f, const float *got, const float *want,
                        uint32_t token, uint32_t tokens, uint32_t gap)
 {
     for (uint32_t t = token; t < token + tokens; t++) {
-        size_t row = t * f->output_stride;
-        assert_same_bits(what, got + row, want + row, f->tensor.rows);
-        for (uint32_t i = 0; i < gap; i++)
-            if (!is_poison(got[row + f->tensor.rows + i]))
-                fail_msg("%s: wrote beyond row %u", what, t);
+        const size_t row = t * f->output_stride;
+        assert_same_bits(what, got + row, want + row, f->tensors[0].rows);
+        check_gap(what, f, got, t, gap);
+    }
+}
+
+/* The sums have the reference's bits here too, but each set's exponential is its own. */
+static void check_gated_rows(const char *what, const struct fixture *f, const float *got, const float *want,
+                             uint32_t tokens, uint32_t gap)
+{
+    for (uint32_t t = 0; t < tokens; t++) {
+        const size_t row = t * f->output_stride;
+        assert_close(what, got + row, want + row, f->tensors[0].rows, 5e-7f, 1e-20f);
+        check_gap(what, f, got, t, gap);
     }
 }
 
@@ -122,7 +146,7 @@ static void check_shape(enum tensor_type type, struct shape shape, uint64_t seed
     const struct kernels *sets[SETS_MAX];
     size_t set_count = kernels_available(sets, SETS_MAX);
     for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
-        struct fixture f = fixture_new(&seed, type, shape, variants[i].gap);
+        struct fixture f = fixture_new(&seed, type, shape, &variants[i]);
         float *want = multiply(sets[0], &f, 0, shape.tokens, &variants[i], 0);
         check_rows("the reference itself", &f, want, want, 0, shape.tokens, variants[i].gap);
         for (size_t s = 1; s < set_count; s++) {
@@ -130,7 +154,10 @@ static void check_shape(enum tensor_type type, struct shape shape, uint64_t seed
             (void)snprintf(what, sizeof what, "%s %s %ux%u->%u variant %zu", sets[s]->name,
                            tensor_type_name(type), shape.tokens, shape.columns, shape.rows, i);
             float *got = multiply(sets[s], &f, 0, shape.tokens, &variants[i], 0);
-            check_rows(what, &f, got, want, 0, shape.tokens, variants[i].gap);
+            if (variants[i].gated)
+                check_gated_rows(what, &f, got, want, shape.tokens, variants[i].gap);
+            else
+                check_rows(what, &f, got, want, 0, shape.tokens, variants[i].gap);
             free(got);
         }
         free(want);
@@ -165,30 +192,35 @@ static void test_every_token_count(void **state)
 }
 
 /* A token's outputs do not depend on its neighbours, nor on how panels were handed out. */
+static void check_division(const struct kernels *set, const struct fixture *f, const struct variant *variant)
+{
+    float *whole = multiply(set, f, 0, 19, variant, 0);
+    for (uint32_t panels = 1; panels <= 4; panels++) {
+        float *parts = multiply(set, f, 0, 19, variant, panels);
+        check_rows("parts of the panels", f, parts, whole, 0, 19, variant->gap);
+        free(parts);
+    }
+    for (uint32_t tokens = 1; tokens <= 8; tokens++) {
+        float *some = multiply(set, f, 19 - tokens, tokens, variant, 3);
+        check_rows("some of the tokens", f, some, whole, 19 - tokens, tokens, variant->gap);
+        free(some);
+    }
+    free(whole);
+}
+
 static void test_division_of_work_changes_no_bit(void **state)
 {
     (void)state;
     const struct kernels *sets[SETS_MAX];
     size_t set_count = kernels_available(sets, SETS_MAX);
-    const struct variant *variant = &variants[3];
     uint64_t seed = 77;
     for (size_t type = 0; type < TYPES; type++) {
-        struct fixture f = fixture_new(&seed, types[type], (struct shape){19, 170, 320}, variant->gap);
-        for (size_t s = 0; s < set_count; s++) {
-            float *whole = multiply(sets[s], &f, 0, 19, variant, 0);
-            for (uint32_t panels = 1; panels <= 4; panels++) {
-                float *parts = multiply(sets[s], &f, 0, 19, variant, panels);
-                check_rows("parts of the panels", &f, parts, whole, 0, 19, variant->gap);
-                free(parts);
-            }
-            for (uint32_t tokens = 1; tokens <= 8; tokens++) {
-                float *some = multiply(sets[s], &f, 19 - tokens, tokens, variant, 3);
-                check_rows("some of the tokens", &f, some, whole, 19 - tokens, tokens, variant->gap);
-                free(some);
-            }
-            free(whole);
+        for (size_t i = 3; i < sizeof variants / sizeof *variants; i++) {
+            struct fixture f = fixture_new(&seed, types[type], (struct shape){19, 170, 320}, &variants[i]);
+            for (size_t s = 0; s < set_count; s++)
+                check_division(sets[s], &f, &variants[i]);
+            fixture_free(&f);
         }
-        fixture_free(&f);
     }
 }
 
@@ -198,7 +230,7 @@ static void test_reference_is_the_product(void **state)
     (void)state;
     const float values[2][3] = {{1.0f, 2.0f, -3.0f}, {0.5f, 0.0f, 4.0f}};
     const struct fixture f = {
-        .tensor = {.type = TENSOR_F32, .rows = 2, .columns = 3, .data = values, .bytes = sizeof values},
+        .tensors = {{.type = TENSOR_F32, .rows = 2, .columns = 3, .data = values, .bytes = sizeof values}},
         .input = (float[]){1.0f, 10.0f, 100.0f, -1.0f, 2.0f, 0.25f},
         .bias = (float[]){1000.0f, 2000.0f},
         .residual = (float[]){0.5f, 0.25f, 0.125f, 4.0f},
@@ -240,13 +272,13 @@ static void test_stacked_tensors(void **state)
                 sets[0]->dequantize_row(&tensors[part], r, dense + (size_t)(row + r) * 64);
         }
         all.output_count = 74;
-        all.tensor = (struct tensor){
+        all.tensors[0] = (struct tensor){
             .type = TENSOR_F32, .rows = 74, .columns = 64, .data = dense, .bytes = sizeof(float) * 74 * 64};
         float *want = multiply(sets[0], &all, 0, 1, &variants[0], 0);
         for (size_t s = 0; s < set_count; s++) {
             struct packed_matrix packed;
             float got[74];
-            assert_int_equal(sets[s]->pack(tensors, 3, &packed, NULL), DOBBY_OK);
+            assert_int_equal(sets[s]->pack(tensors, 3, PRODUCT_F32, false, &packed, NULL), DOBBY_OK);
             assert_int_equal(packed.rows, 74);
             assert_int_equal(packed.type, i == 0 ? TENSOR_Q8_0 : TENSOR_F32);
             void *scratch = aligned_bytes(sets[s]->scratch_bytes(&packed));

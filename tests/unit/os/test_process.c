@@ -171,6 +171,24 @@ static void threads_meet_at_a_condition(void **state)
     mutex_release(&shared.lock);
 }
 
+static void the_peak_of_memory_begins_anew(void **state)
+{
+    (void)state;
+    const size_t bytes = (size_t)64 << 20;
+    char *memory = malloc(bytes);
+    assert_non_null(memory);
+    memset(memory, 1, bytes);
+    assert_int_equal(memory[bytes - 1], 1);
+    free(memory);
+    const uint64_t before = process_peak_rss_bytes();
+    assert_true(before >= bytes);
+    if (!process_reset_peak_rss()) {
+        print_message("skipped: the kernel does not let the peak begin anew\n");
+        skip();
+    }
+    assert_true(process_peak_rss_bytes() <= before);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -181,6 +199,7 @@ int main(void)
         cmocka_unit_test(times_print_as_rfc_3339),
         cmocka_unit_test(ids_differ_and_grow_with_time),
         cmocka_unit_test(threads_meet_at_a_condition),
+        cmocka_unit_test(the_peak_of_memory_begins_anew),
     };
     return cmocka_run_group_tests_name("os/process", tests, NULL, NULL);
 }

@@ -133,6 +133,15 @@ static dobby_code wait_for(struct engine *engine, struct engine_result *results,
     return DOBBY_OK;
 }
 
+/* The first info.sessions requests run, the others are queued. */
+static void cancel_queued(struct engine *engine)
+{
+    struct fake_engine *self = fake(engine);
+    self->queued_cancels++;
+    for (size_t i = self->info.sessions; i < self->count; i++)
+        self->queue[i].canceled = true;
+}
+
 static void cancel_all(struct engine *engine)
 {
     struct fake_engine *self = fake(engine);
@@ -141,8 +150,12 @@ static void cancel_all(struct engine *engine)
         self->queue[i].canceled = true;
 }
 
-static const struct engine_ops ops = {
-    .info = info_of, .tokenize = tokenize, .submit = submit, .wait = wait_for, .cancel_all = cancel_all};
+static const struct engine_ops ops = {.info = info_of,
+                                      .tokenize = tokenize,
+                                      .submit = submit,
+                                      .wait = wait_for,
+                                      .cancel_queued = cancel_queued,
+                                      .cancel_all = cancel_all};
 
 void fake_engine_init(struct fake_engine *engine, uint32_t sessions)
 {

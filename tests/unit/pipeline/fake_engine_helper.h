@@ -41,7 +41,7 @@ struct fake_engine {
 
     struct fake_request *queue;
     size_t count, count_max;
-    uint32_t waits, submits, submitted, cancels;
+    uint32_t waits, submits, submitted, cancels, queued_cancels;
 };
 
 void fake_engine_init(struct fake_engine *engine, uint32_t sessions);

@@ -155,7 +155,7 @@ static void drains_and_stops(void **state)
     } rows[] = {
         {"drained before the first claim", 1, 0, 1000, false, false},
         {"drained while submitting", 4, 0, 1000, true, false},
-        {"drained later", 60, 0, 1000, true, false},
+        {"drained later: what is only queued is given back", 60, 0, 1000, true, true},
         {"drained with a full queue", 8, 0, 2, true, false},
         {"stopped before the first claim", 0, 1, 1000, false, false},
         {"stopped while submitting", 0, 4, 1000, false, true},
@@ -178,6 +178,7 @@ static void drains_and_stops(void **state)
         assert_int_equal(fixture.progress.completed, completed);
         assert_int_equal(completed > 0, rows[i].saves_some);
         assert_int_equal(fixture.engine.cancels > 0, rows[i].stop_at > 0);
+        assert_int_equal(fixture.engine.queued_cancels > 0, rows[i].drain_at > 0);
         assert_int_equal(fixture.engine.submitted > completed, rows[i].cancels);
         assert_true(completed < 200);
 

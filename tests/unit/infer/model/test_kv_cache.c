@@ -2,8 +2,16 @@
 
 #include "unit/test.h"
 
-static const struct kv_shape shape = {.layers = 3, .kv_heads = 2, .head_dim = 10};
-enum { PAGE_BYTES = 3 * 2 * 2 * KV_PAGE_TOKENS * 10 * 4 };
+#include <string.h>
+
+enum { LAYERS = 3, LAYER_BYTES = 5 * 64, PAGE_BYTES = LAYERS * LAYER_BYTES };
+static const struct kv_shape shape = {
+    .layers = LAYERS, .layout = {.kv_heads = 2, .head_dim = 10}, .layer_bytes = LAYER_BYTES};
+
+static void *page_of(const struct kv_sequence *sequence, uint32_t page)
+{
+    return kv_sequence_area(sequence, &shape, 0, page * KV_PAGE_TOKENS);
+}
 
 static void page_sizes(void **state)
 {
@@ -70,59 +78,134 @@ static void pages_are_never_shared(void **state)
         for (int i = 0; i < SEQUENCES; i++) {
             assert_ok(kv_sequence_open(pool, TOKENS, &sequences[i], &err), &err);
             for (uint32_t page = 0; page < sequences[i].page_count; page++) {
-                assert_int_equal((uintptr_t)sequences[i].pages[page] % 64, 0);
-                sequences[i].pages[page][0] = (float)(i * 1000 + (int)page);
+                int *first = page_of(&sequences[i], page);
+                assert_int_equal((uintptr_t)first % 64, 0);
+                *first = i * 1000 + (int)page;
             }
         }
         for (int i = 0; i < SEQUENCES; i++) {
             for (uint32_t page = 0; page < sequences[i].page_count; page++)
-                assert_true(sequences[i].pages[page][0] == (float)(i * 1000 + (int)page));
+                assert_int_equal(*(int *)page_of(&sequences[i], page), i * 1000 + (int)page);
             kv_sequence_close(pool, &sequences[i]);
         }
     }
     kv_pool_close(pool);
 }
 
-static float value_at(uint32_t layer, uint32_t position, uint32_t head, uint32_t i, bool value)
-{
-    return (float)((((layer * 100 + position) * 2 + head) * 10 + i) * 2 + value);
-}
-
-/* The layout is what kernels.h says attention reads. */
-static void keys_and_values_lie_where_attention_reads_them(void **state)
+/* A page is one area a layer, side by side; the kernels' list of areas and kv_sequence_area agree. */
+static void each_layer_has_its_area_in_each_page(void **state)
 {
     (void)state;
-    enum { TOKENS = 70 };
+    enum { TOKENS = 70, PAGES = 3 };
     struct dobby_error err;
     struct kv_pool *pool;
     struct kv_sequence sequence;
     assert_ok(kv_pool_open(&shape, 10 * PAGE_BYTES, &pool, &err), &err);
     assert_ok(kv_sequence_open(pool, TOKENS, &sequence, &err), &err);
-    for (uint32_t layer = 0; layer < shape.layers; layer++) {
-        for (uint32_t position = 0; position < TOKENS; position++) {
-            float key[20], value[20];
-            for (uint32_t i = 0; i < 20; i++) {
-                key[i] = value_at(layer, position, i / 10, i % 10, false);
-                value[i] = value_at(layer, position, i / 10, i % 10, true);
-            }
-            kv_sequence_write(&sequence, &shape, layer, position, key, value);
-        }
-    }
-    for (uint32_t layer = 0; layer < shape.layers; layer++) {
-        const float *const *keys = sequence.keys + (size_t)layer * sequence.page_count;
-        const float *const *values = sequence.values + (size_t)layer * sequence.page_count;
-        for (uint32_t position = 0; position < TOKENS; position++) {
-            for (uint32_t i = 0; i < 20; i++) {
-                const uint32_t head = i / 10;
-                const size_t at = (head * KV_PAGE_TOKENS + position % KV_PAGE_TOKENS) * 10 + i % 10;
-                assert_true(keys[position / KV_PAGE_TOKENS][at] ==
-                            value_at(layer, position, head, i % 10, false));
-                assert_true(values[position / KV_PAGE_TOKENS][at] ==
-                            value_at(layer, position, head, i % 10, true));
-            }
+    assert_int_equal(sequence.page_count, PAGES);
+    for (uint32_t position = 0; position < TOKENS; position++) {
+        const uint32_t page = position / KV_PAGE_TOKENS;
+        const char *first = page_of(&sequence, page);
+        for (uint32_t layer = 0; layer < shape.layers; layer++) {
+            const char *area = kv_sequence_area(&sequence, &shape, layer, position);
+            assert_ptr_equal(area, first + layer * LAYER_BYTES);
+            assert_ptr_equal(area, sequence.areas[(size_t)layer * PAGES + page]);
         }
     }
     kv_sequence_close(pool, &sequence);
+    kv_pool_close(pool);
+}
+
+/* Kernels may multiply what no token has written yet by 0, so it has to be finite. */
+static void areas_begin_zeroed(void **state)
+{
+    (void)state;
+    struct dobby_error err;
+    struct kv_pool *pool;
+    struct kv_sequence sequence;
+    static const char zeros[PAGE_BYTES];
+    assert_ok(kv_pool_open(&shape, 10 * PAGE_BYTES, &pool, &err), &err);
+    assert_ok(kv_sequence_open(pool, 320, &sequence, &err), &err);
+    for (uint32_t page = 0; page < sequence.page_count; page++)
+        assert_memory_equal(page_of(&sequence, page), zeros, PAGE_BYTES);
+    kv_sequence_close(pool, &sequence);
+    kv_pool_close(pool);
+}
+
+static void fill(const struct kv_sequence *sequence, uint32_t page, char value)
+{
+    memset(page_of(sequence, page), value, PAGE_BYTES);
+}
+
+static void assert_filled(const struct kv_sequence *sequence, uint32_t page, char value)
+{
+    const char *bytes = sequence->areas[page];
+    for (size_t i = 0; i < PAGE_BYTES; i++)
+        assert_int_equal(bytes[i], value);
+}
+
+/* Whole pages are shared and counted once, the rest is copied; a page lives as long as its last holder. */
+static void sequences_share_what_they_have_in_common(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t shared, want_pages; /* want_pages: that the second sequence adds to the first */
+    } rows[] = {{0, 4}, {1, 4}, {31, 4}, {32, 3}, {33, 3}, {64, 2}, {70, 2}, {96, 1}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct dobby_error err;
+        struct kv_pool *pool;
+        struct kv_sequence a, b;
+        const uint32_t whole = rows[i].shared / KV_PAGE_TOKENS;
+        const bool rest = rows[i].shared % KV_PAGE_TOKENS != 0;
+        assert_ok(kv_pool_open(&shape, 8 * PAGE_BYTES, &pool, &err), &err);
+        assert_ok(kv_sequence_open(pool, 100, &a, &err), &err);
+        a.length = 100;
+        for (uint32_t page = 0; page < 4; page++)
+            fill(&a, page, (char)(page + 1));
+        assert_ok(kv_sequence_open_shared(pool, 128, &a, rows[i].shared, &b, &err), &err);
+        assert_int_equal(b.length, rows[i].shared);
+        assert_int_equal(kv_pool_bytes_used(pool), (4 + rows[i].want_pages) * PAGE_BYTES);
+        assert_int_equal(kv_sequence_pages_own(&b), rows[i].want_pages);
+        for (uint32_t page = 0; page < whole + rest; page++) {
+            assert_filled(&b, page, (char)(page + 1));
+            assert_int_equal(a.areas[page] == b.areas[page], page < whole);
+        }
+        for (uint32_t page = whole; page < 4; page++)
+            fill(&b, page, 99);
+        for (uint32_t page = 0; page < 4; page++)
+            assert_filled(&a, page, (char)(page + 1));
+        kv_sequence_close(pool, &a);
+        assert_int_equal(kv_pool_bytes_used(pool), 4 * PAGE_BYTES);
+        for (uint32_t page = 0; page < whole; page++)
+            assert_filled(&b, page, (char)(page + 1));
+        kv_sequence_close(pool, &b);
+        assert_int_equal(kv_pool_bytes_used(pool), 0);
+        assert_int_equal(kv_pool_bytes_peak(pool), (4 + rows[i].want_pages) * PAGE_BYTES);
+        kv_pool_close(pool);
+    }
+}
+
+static void tainted_pages_are_cleaned_when_the_last_holder_goes(void **state)
+{
+    (void)state;
+    enum { PAGES = 4 };
+    struct dobby_error err;
+    struct kv_pool *pool;
+    struct kv_sequence a, b;
+    assert_ok(kv_pool_open(&shape, PAGES * PAGE_BYTES, &pool, &err), &err);
+    assert_ok(kv_sequence_open(pool, 64, &a, &err), &err);
+    a.length = 64;
+    fill(&a, 0, 5);
+    fill(&a, 1, 5);
+    assert_ok(kv_sequence_open_shared(pool, 96, &a, 32, &b, &err), &err);
+    kv_sequence_taint(&a);
+    kv_sequence_close(pool, &a);
+    assert_filled(&b, 0, 5);
+    kv_sequence_close(pool, &b);
+    assert_ok(kv_sequence_open(pool, PAGES * KV_PAGE_TOKENS, &a, &err), &err);
+    for (uint32_t page = 0; page < PAGES; page++)
+        assert_filled(&a, page, 0);
+    kv_sequence_close(pool, &a);
     kv_pool_close(pool);
 }
 
@@ -133,7 +216,10 @@ int main(void)
         cmocka_unit_test(a_limit_below_one_page_is_refused),
         cmocka_unit_test(pages_are_accounted_exactly),
         cmocka_unit_test(pages_are_never_shared),
-        cmocka_unit_test(keys_and_values_lie_where_attention_reads_them),
+        cmocka_unit_test(each_layer_has_its_area_in_each_page),
+        cmocka_unit_test(areas_begin_zeroed),
+        cmocka_unit_test(sequences_share_what_they_have_in_common),
+        cmocka_unit_test(tainted_pages_are_cleaned_when_the_last_holder_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

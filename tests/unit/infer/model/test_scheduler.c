@@ -10,7 +10,7 @@
 
 static struct tiny_model tiny;
 static struct thread_pool *pool;
-static const struct kv_shape shape = {2, 2, 12};
+static struct kv_shape shape;
 enum { WAIT_MS = 60000 };
 
 static struct scheduler *open_scheduler(uint32_t sessions, uint32_t pages)
@@ -267,7 +267,8 @@ static int open_all(void **state)
     struct dobby_error err;
     const struct kernels *kernels;
     assert_ok(kernels_choose(NULL, &kernels, &err), &err);
-    tiny_model_open(kernels, &tiny);
+    tiny_model_open(kernels, PRODUCT_F32, &tiny);
+    shape = model_kv_shape(&tiny.model);
     assert_ok(thread_pool_open(2, &pool, &err), &err);
     return 0;
 }

@@ -29,18 +29,23 @@ static float *norm_weights(uint32_t *state)
     return values;
 }
 
-static void random_matrix(const struct kernels *kernels, uint32_t rows, uint32_t columns, uint32_t *state,
-                          struct packed_matrix *out)
+/* rows counts both halves of a gated matrix. */
+static void random_matrix(const struct model *model, uint32_t rows, uint32_t columns, bool gated,
+                          uint32_t *state, struct packed_matrix *out)
 {
     struct dobby_error err;
-    float *values = random_floats((size_t)rows * columns, 2.0f / sqrtf((float)columns), state);
-    const struct tensor tensor = {.type = TENSOR_F32,
-                                  .rows = rows,
-                                  .columns = columns,
-                                  .data = values,
-                                  .bytes = (size_t)rows * columns * 4};
-    assert_ok(kernels->pack(&tensor, 1, out, &err), &err);
-    free(values);
+    struct tensor tensors[2];
+    const size_t count = gated ? 2 : 1;
+    const size_t values = (size_t)rows / count * columns;
+    for (size_t i = 0; i < count; i++)
+        tensors[i] = (struct tensor){.type = TENSOR_F32,
+                                     .rows = rows / (uint32_t)count,
+                                     .columns = columns,
+                                     .data = random_floats(values, 2.0f / sqrtf((float)columns), state),
+                                     .bytes = values * sizeof(float)};
+    assert_ok(model->kernels->pack(tensors, count, model->product, gated, out, &err), &err);
+    for (size_t i = 0; i < count; i++)
+        free((void *)(uintptr_t)tensors[i].data);
 }
 
 static void random_angles(struct model *model)
@@ -58,10 +63,11 @@ static void random_angles(struct model *model)
     }
 }
 
-void tiny_model_open(const struct kernels *kernels, struct tiny_model *out)
+void tiny_model_open(const struct kernels *kernels, enum product product, struct tiny_model *out)
 {
     uint32_t state = 20;
     *out = (struct tiny_model){.model = {.kernels = kernels,
+                                         .product = product,
                                          .config = {.architecture = MODEL_QWEN2,
                                                     .name = "tiny",
                                                     .layers = 2,
@@ -94,16 +100,16 @@ void tiny_model_open(const struct kernels *kernels, struct tiny_model *out)
     for (uint32_t i = 0; i < config->layers; i++) {
         struct model_layer *layer = &model->layers[i];
         layer->attention_norm = norm_weights(&state);
-        random_matrix(kernels, qkv_width, TINY_HIDDEN, &state, &layer->qkv);
+        random_matrix(model, qkv_width, TINY_HIDDEN, false, &state, &layer->qkv);
         layer->qkv_bias = random_floats(qkv_width, 0.1f, &state);
-        random_matrix(kernels, TINY_HIDDEN, config->heads * config->head_dim, &state,
+        random_matrix(model, TINY_HIDDEN, config->heads * config->head_dim, false, &state,
                       &layer->attention_output);
         layer->ffn_norm = norm_weights(&state);
-        random_matrix(kernels, 2 * config->feed_forward, TINY_HIDDEN, &state, &layer->gate_up);
-        random_matrix(kernels, TINY_HIDDEN, config->feed_forward, &state, &layer->down);
+        random_matrix(model, 2 * config->feed_forward, TINY_HIDDEN, true, &state, &layer->gate_up);
+        random_matrix(model, TINY_HIDDEN, config->feed_forward, false, &state, &layer->down);
     }
     model->output_norm = norm_weights(&state);
-    random_matrix(kernels, TINY_VOCABULARY, TINY_HIDDEN, &state, &model->head);
+    random_matrix(model, TINY_VOCABULARY, TINY_HIDDEN, false, &state, &model->head);
     random_angles(model);
 }
 

@@ -19,7 +19,7 @@ struct tiny_model {
 };
 
 /* Fails the test when out of memory. */
-void tiny_model_open(const struct kernels *kernels, struct tiny_model *out);
+void tiny_model_open(const struct kernels *kernels, enum product product, struct tiny_model *out);
 void tiny_model_close(struct tiny_model *tiny);
 
 /* A prompt that depends on its number alone, without the broken token. */

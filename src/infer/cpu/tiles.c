@@ -1,0 +1,279 @@
+#include "infer/cpu/tiles.h"
+
+#include "base/error.h"
+#include "infer/cpu/packing.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64, QUARTER_BYTES = 4, TILE_LANES = 16 };
+
+const char *product_name(enum product product)
+{
+    static const char *const names[PRODUCT_COUNT] = {"auto", "f32", "bf16", "int8"};
+    return product < PRODUCT_COUNT ? names[product] : names[PRODUCT_UNKNOWN];
+}
+
+/* ---- packed rows -------------------------------------------------------------------------------------- */
+
+dobby_code packed_rows_new(enum product product, uint32_t tokens_max, uint32_t columns_max,
+                           struct packed_rows *out, struct dobby_error *err)
+{
+    assert(product == PRODUCT_BF16 || product == PRODUCT_INT8);
+    const uint32_t tokens = (tokens_max + TILE_TOKENS - 1) / TILE_TOKENS * TILE_TOKENS;
+    const size_t value_bytes =
+        (size_t)(tokens / TILE_TOKENS) * tile_steps(product, columns_max) * TILE_BLOCK_BYTES;
+    /* One scale for each 512 columns is the most that a row of any width up to columns_max has. */
+    const size_t groups = columns_max / INT8_GROUP_COLUMNS + 1;
+    *out = (struct packed_rows){.product = product, .tokens_max = tokens, .columns_max = columns_max};
+    out->values = aligned_alloc(ALIGNMENT, value_bytes);
+    out->scales = aligned_alloc(ALIGNMENT, groups * tokens * sizeof *out->scales);
+    if (out->values == NULL || out->scales == NULL) {
+        packed_rows_release(out);
+        return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "%u rows of %u columns", tokens_max, columns_max);
+    }
+    /* Rows beyond the last token take part in a tile's product; their results are dropped. */
+    memset(out->values, 0, value_bytes);
+    memset(out->scales, 0, groups * tokens * sizeof *out->scales);
+    return DOBBY_OK;
+}
+
+void packed_rows_release(struct packed_rows *rows)
+{
+    free(rows->values);
+    free(rows->scales);
+    *rows = (struct packed_rows){0};
+}
+
+static uint16_t to_bf16(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x7fffffffu) > 0x7f800000u) /* NaN stays NaN */
+        return (uint16_t)(bits >> 16 | 0x40u);
+    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
+static float input_value(const struct prepare_job *job, uint32_t token, uint32_t column)
+{
+    const size_t at = token * job->input_stride + column;
+    if (job->input_type == VALUES_F32)
+        return ((const float *)job->input)[at];
+    return packing_bf16_to_f32(((const uint16_t *)job->input)[at]);
+}
+
+static int32_t magnitude_bits(float value)
+{
+    int32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits & 0x7fffffff;
+}
+
+static void prepare_int8_group(const struct prepare_job *job, uint32_t token, uint32_t first, uint32_t end)
+{
+    const uint32_t steps = tile_steps(PRODUCT_INT8, job->columns);
+    int32_t largest = 0;
+    for (uint32_t k = first; k < end; k++) {
+        const int32_t magnitude = magnitude_bits(input_value(job, token, k));
+        largest = magnitude > largest ? magnitude : largest;
+    }
+    const struct int8_scale scale = int8_scale_of(largest);
+    job->rows->scales[first / int8_group_columns(job->columns) * job->rows->tokens_max + token] = scale.scale;
+    for (uint32_t k = first; k < end; k++) {
+        int8_t *step = (int8_t *)tile_row(job->rows, steps, token, k / TILE_STEP_BYTES);
+        step[k % TILE_STEP_BYTES] =
+            scale.finite ? (int8_t)lrintf(input_value(job, token, k) * scale.factor) : 0;
+    }
+}
+
+void tiles_prepare(const struct prepare_job *job)
+{
+    const enum product product = job->rows->product;
+    const uint32_t steps = tile_steps(product, job->columns);
+    const uint32_t step_columns = tile_step_columns(product);
+    for (uint32_t token = job->token_first; token < job->token_end; token++) {
+        if (job->columns % step_columns != 0)
+            memset(tile_row(job->rows, steps, token, steps - 1), 0, TILE_STEP_BYTES);
+        if (product == PRODUCT_INT8) {
+            const uint32_t group = int8_group_columns(job->columns);
+            for (uint32_t k = 0; k < job->columns; k += group)
+                prepare_int8_group(job, token, k, job->columns - k < group ? job->columns : k + group);
+            continue;
+        }
+        for (uint32_t k = 0; k < job->columns; k++) {
+            uint16_t *step = (uint16_t *)(void *)tile_row(job->rows, steps, token, k / step_columns);
+            step[k % step_columns] = to_bf16(input_value(job, token, k));
+        }
+    }
+}
+
+/* ---- packed weights ------------------------------------------------------------------------------------ */
+
+/* Writes one weight row into lane 0..31 of a panel. */
+static void pack_row(const float *row, const struct packed_matrix *out, uint32_t lane, uint8_t *panel)
+{
+    const uint32_t step_columns = tile_step_columns(out->product);
+    const uint32_t width = out->product == PRODUCT_INT8 ? 1 : 2; /* bytes of a weight */
+    const uint32_t per_quarter = QUARTER_BYTES / width;
+    float factor = 0.0f;
+    int32_t sum = 0;
+    if (out->product == PRODUCT_INT8) {
+        struct int8_panel_tail *tail =
+            (struct int8_panel_tail *)(void *)(panel + out->panel_bytes - sizeof(struct int8_panel_tail));
+        int32_t largest = 0;
+        for (uint32_t k = 0; k < out->columns; k++) {
+            const int32_t magnitude = magnitude_bits(row[k]);
+            largest = magnitude > largest ? magnitude : largest;
+        }
+        const struct int8_scale scale = int8_scale_of(largest);
+        factor = scale.factor;
+        tail->scales[lane] = scale.scale;
+        for (uint32_t k = 0; scale.finite && k < out->columns; k++)
+            sum += (int32_t)lrintf(row[k] * factor);
+        tail->sums[lane] = sum;
+        if (!scale.finite)
+            return; /* the scale is NaN already */
+    }
+    uint8_t *lane_bytes =
+        panel + (size_t)(lane / TILE_LANES) * TILE_BYTES + (size_t)(lane % TILE_LANES) * QUARTER_BYTES;
+    for (uint32_t k = 0; k < out->columns; k++) {
+        uint8_t *to = lane_bytes + (size_t)(k / step_columns) * TILE_BLOCK_BYTES +
+                      (size_t)(k % step_columns / per_quarter) * TILE_STEP_BYTES +
+                      (size_t)(k % per_quarter) * width;
+        if (out->product == PRODUCT_INT8) {
+            *(int8_t *)to = (int8_t)lrintf(row[k] * factor);
+        } else {
+            const uint16_t value = to_bf16(row[k]);
+            memcpy(to, &value, sizeof value);
+        }
+    }
+}
+
+dobby_code tiles_pack(const struct tensor *tensors, size_t count, enum product product, bool gated,
+                      struct packed_matrix *out, struct dobby_error *err)
+{
+    struct packed_matrix packed = {.columns = tensors[0].columns,
+                                   .panel_rows = TILE_OUTPUTS,
+                                   .product = product,
+                                   .type = tensors[0].type,
+                                   .gated = gated};
+    *out = (struct packed_matrix){0};
+    assert(!gated || (count == 2 && tensors[0].rows == tensors[1].rows));
+    for (size_t i = 0; i < count; i++) {
+        assert(tensors[i].columns == packed.columns);
+        packed.rows += tensors[i].rows;
+    }
+    packed.panel_count = packed_matrix_panels(&packed);
+    packed.panel_bytes = (size_t)tile_steps(product, packed.columns) * TILE_BLOCK_BYTES +
+                         (product == PRODUCT_INT8 ? sizeof(struct int8_panel_tail) : 0);
+    const size_t bytes = packed.panel_bytes * packed.panel_count;
+    dobby_code code = DOBBY_OK;
+    float *row = malloc(packed.columns * sizeof *row);
+    packed.panels = aligned_alloc(ALIGNMENT, bytes);
+    if (packed.panels == NULL || row == NULL) {
+        code = DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "packing a (%u, %u) matrix needs %zu bytes", packed.rows,
+                          packed.columns, bytes);
+        goto done;
+    }
+    memset(packed.panels, 0, bytes);
+    uint32_t before = 0;
+    for (size_t i = 0; i < count; before += tensors[i++].rows) {
+        for (uint32_t r = 0; r < tensors[i].rows; r++) {
+            const uint32_t place = packed_matrix_place(&packed, i, before, r);
+            packing_dequantize_row(&tensors[i], r, row);
+            pack_row(row, &packed, place % TILE_OUTPUTS,
+                     packed.panels + (size_t)(place / TILE_OUTPUTS) * packed.panel_bytes);
+        }
+    }
+    *out = packed;
+    packed.panels = NULL;
+done:
+    packed_matrix_release(&packed);
+    free(row);
+    return code;
+}
+
+/* ---- the reference product -------------------------------------------------------------------------------
+ */
+
+/* The weight of a lane at column k, as its integer or its BF16 value. */
+static float packed_weight(const struct packed_matrix *weights, const uint8_t *panel, uint32_t lane,
+                           uint32_t k)
+{
+    const uint32_t step_columns = tile_step_columns(weights->product);
+    const uint32_t width = weights->product == PRODUCT_INT8 ? 1 : 2;
+    const uint32_t per_quarter = QUARTER_BYTES / width;
+    const uint8_t *from = panel + (size_t)(k / step_columns) * TILE_BLOCK_BYTES +
+                          (size_t)(lane / TILE_LANES) * TILE_BYTES +
+                          (size_t)(k % step_columns / per_quarter) * TILE_STEP_BYTES +
+                          (size_t)(lane % TILE_LANES) * QUARTER_BYTES + (size_t)(k % per_quarter) * width;
+    if (width == 1)
+        return (float)*(const int8_t *)from;
+    uint16_t value;
+    memcpy(&value, from, sizeof value);
+    return packing_bf16_to_f32(value);
+}
+
+static float product_int8(const struct matmul_job *job, uint32_t panel, uint32_t lane, uint32_t token)
+{
+    const struct packed_matrix *weights = job->weights;
+    const uint8_t *bytes = weights->panels + (size_t)panel * weights->panel_bytes;
+    const uint32_t steps = tile_steps(PRODUCT_INT8, weights->columns);
+    const uint32_t group_columns = int8_group_columns(weights->columns);
+    float sum = 0.0f;
+    for (uint32_t first = 0, group = 0; first < weights->columns; first += group_columns, group++) {
+        const uint32_t end =
+            weights->columns - first < group_columns ? weights->columns : first + group_columns;
+        int32_t dot = 0;
+        for (uint32_t k = first; k < end; k++) {
+            const int8_t *row = (const int8_t *)tile_row(job->rows, steps, token, k / TILE_STEP_BYTES);
+            dot += (int32_t)row[k % TILE_STEP_BYTES] * (int32_t)packed_weight(weights, bytes, lane, k);
+        }
+        sum = fmaf(job->rows->scales[(size_t)group * job->rows->tokens_max + token], (float)dot, sum);
+    }
+    return sum * int8_tail(weights, panel)->scales[lane];
+}
+
+static float product_bf16(const struct matmul_job *job, uint32_t panel, uint32_t lane, uint32_t token)
+{
+    const struct packed_matrix *weights = job->weights;
+    const uint8_t *bytes = weights->panels + (size_t)panel * weights->panel_bytes;
+    const uint32_t step_columns = tile_step_columns(PRODUCT_BF16);
+    const uint32_t steps = tile_steps(PRODUCT_BF16, weights->columns);
+    float sum = 0.0f;
+    for (uint32_t k = 0; k < weights->columns; k++) {
+        const uint16_t *row =
+            (const uint16_t *)(const void *)tile_row(job->rows, steps, token, k / step_columns);
+        sum = fmaf(packing_bf16_to_f32(row[k % step_columns]), packed_weight(weights, bytes, lane, k), sum);
+    }
+    return sum;
+}
+
+void tiles_matmul(const struct matmul_job *job)
+{
+    const struct packed_matrix *weights = job->weights;
+    float (*product)(const struct matmul_job *, uint32_t, uint32_t, uint32_t) =
+        weights->product == PRODUCT_INT8 ? product_int8 : product_bf16;
+    const uint32_t panel_outputs = weights->gated ? TILE_LANES : TILE_OUTPUTS;
+    const uint32_t outputs = weights->gated ? weights->rows / 2 : weights->rows;
+    for (uint32_t panel = job->panel_first; panel < job->panel_end; panel++) {
+        for (uint32_t lane = 0; lane < panel_outputs && panel * panel_outputs + lane < outputs; lane++) {
+            const uint32_t row = panel * panel_outputs + lane;
+            for (uint32_t token = 0; token < job->tokens; token++) {
+                float value = product(job, panel, lane, token);
+                const size_t at = token * job->output_stride + row;
+                if (weights->gated) {
+                    const float up = product(job, panel, lane + TILE_LANES, token);
+                    ((uint16_t *)job->output)[at] = to_bf16(value / (1.0f + expf(-value)) * up);
+                    continue;
+                }
+                if (job->bias != NULL)
+                    value += job->bias[row];
+                float *output = (float *)job->output + at;
+                *output = job->accumulate ? *output + value : value;
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+/* The two products whose operands are rounded, PRODUCT_BF16 and PRODUCT_INT8: how their operands lie in
+ * memory (the order in which AMX tiles are loaded, used by all sets) and what they compute.
+ *
+ * Columns come in steps of 64 bytes: 64 int8 or 32 bf16. What is missing to a whole step is zero.
+ *   rows (activations)   [tokens / 32][steps][32 tokens][64 bytes]
+ *   panel (weights)      [steps][2][16][16 outputs][4 bytes]: a quad of int8 or a pair of bf16 of consecutive
+ *                        columns for each output; then for INT8 struct int8_panel_tail
+ * A gated panel's first 16 outputs are gate's, its last 16 up's.
+ *
+ * INT8, the same to the bit in every set:
+ *   A row's group of columns has scale = largest |x| / 127 and q = round(x * (127 / largest)), ties to even;
+ * a group of zeros has scale 0. A weight row has scale = largest |w| / 127 likewise, over all its columns. An
+ * output is sum over groups of fma(scale, (float)(int32 sum of q * w), sum so far), from 0; then * the weight
+ * row's scale; then + bias; then added to the residual. BF16: rows and weights rounded to nearest even; sums
+ * in F32, whose order is the set's own (tiles sum pairs). */
+#ifndef INFER_CPU_TILES_H
+#define INFER_CPU_TILES_H
+
+#include "infer/cpu/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    TILE_TOKENS = 32,  /* a block of rows: two tiles */
+    TILE_OUTPUTS = 32, /* a panel: two tiles */
+    TILE_STEP_BYTES = 64,
+    TILE_BLOCK_BYTES = 32 * TILE_STEP_BYTES, /* one step of 32 tokens or of 32 outputs */
+    TILE_BYTES = TILE_BLOCK_BYTES / 2,
+    /* INT8: up to this many columns share one scale a row. Longer rows (the feed-forward's) hold outliers
+     * that would cost the other columns their precision, so they have one scale a group. A panel's group is
+     * 16 KB: it stays in L1 while the rows stream by. */
+    INT8_ONE_GROUP_COLUMNS = 1024,
+    INT8_GROUP_COLUMNS = 512
+};
+
+/* Below this, 127 / largest could overflow; no such group means anything. */
+#define INT8_SMALLEST 0x1p-100f
+
+struct int8_panel_tail {
+    float scales[TILE_OUTPUTS];
+    int32_t sums[TILE_OUTPUTS]; /* of the output's int8 weights: for instructions that want unsigned rows */
+};
+
+/* Columns in one step: 64 for INT8, 32 for BF16. */
+static inline uint32_t tile_step_columns(enum product product)
+{
+    return product == PRODUCT_INT8 ? TILE_STEP_BYTES : TILE_STEP_BYTES / 2;
+}
+
+static inline uint32_t tile_steps(enum product product, uint32_t columns)
+{
+    return (columns + tile_step_columns(product) - 1) / tile_step_columns(product);
+}
+
+static inline uint32_t int8_group_columns(uint32_t columns)
+{
+    return columns <= INT8_ONE_GROUP_COLUMNS ? INT8_ONE_GROUP_COLUMNS : INT8_GROUP_COLUMNS;
+}
+
+static inline uint32_t int8_groups(uint32_t columns)
+{
+    return (columns + int8_group_columns(columns) - 1) / int8_group_columns(columns);
+}
+
+/* The 64 bytes of a token's step. */
+static inline uint8_t *tile_row(const struct packed_rows *rows, uint32_t steps, uint32_t token, uint32_t step)
+{
+    return rows->values + ((size_t)(token / TILE_TOKENS) * steps + step) * TILE_BLOCK_BYTES +
+           (size_t)(token % TILE_TOKENS) * TILE_STEP_BYTES;
+}
+
+static inline const struct int8_panel_tail *int8_tail(const struct packed_matrix *weights, uint32_t panel)
+{
+    const uint8_t *end = weights->panels + (size_t)(panel + 1) * weights->panel_bytes;
+    return (const struct int8_panel_tail *)(const void *)(end - sizeof(struct int8_panel_tail));
+}
+
+/* Of a group of columns, or of a weight row, by the bits of its largest |value|: as whole numbers, those of
+ * infinities and NaN are above all others. What is not finite makes the scale NaN, so that it reaches the
+ * outputs and is found there; the values themselves then become 0. */
+struct int8_scale {
+    float factor, scale; /* 127 / largest, largest / 127 */
+    bool finite;
+};
+
+static inline struct int8_scale int8_scale_of(int32_t largest_bits)
+{
+    const int32_t infinity_bits = 0x7f800000;
+    float largest;
+    memcpy(&largest, &largest_bits, sizeof largest);
+    if (largest_bits >= infinity_bits)
+        return (struct int8_scale){.scale = NAN};
+    if (largest < INT8_SMALLEST)
+        return (struct int8_scale){.finite = true};
+    return (struct int8_scale){.factor = 127.0f / largest, .scale = largest / 127.0f, .finite = true};
+}
+
+/* kernels.pack for the two products, the same for every set. Fails: OUT_OF_MEMORY. */
+DOBBY_NODISCARD dobby_code tiles_pack(const struct tensor *tensors, size_t count, enum product product,
+                                      bool gated, struct packed_matrix *out, struct dobby_error *err);
+
+/* The references, also used by sets that have nothing faster. */
+void tiles_prepare(const struct prepare_job *job);
+void tiles_matmul(const struct matmul_job *job);
+
+#endif

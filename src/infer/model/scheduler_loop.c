@@ -1,0 +1,174 @@
+/* The scheduler's thread: one pass after the other. */
+#include "infer/model/scheduler_parts.h"
+#include "observe/log.h"
+#include "os/clock.h"
+
+#include <assert.h>
+
+static const int64_t early_ns = INT64_C(2000) * 1000000;
+
+static void cancel_running(struct scheduler *s)
+{
+    for (uint32_t i = 0; i < s->running_count; i++)
+        scheduler_deliver(s, s->running[i], FINISH_CANCELED);
+    s->running_count = 0;
+    s->cancel_running = false;
+    prefix_cache_clear(s->prefixes);
+}
+
+/* Sleeps until there is work, and takes in what has come. False: time to end. */
+static bool take_in(struct scheduler *s)
+{
+    mutex_lock(&s->lock);
+    while (!s->stopping && !s->cancel_running && !s->queue.first && s->running_count == 0)
+        condition_wait(&s->work, &s->lock);
+    if (s->cancel_running || s->stopping)
+        cancel_running(s);
+    if (s->running_count == 0) /* the first result is wanted soon, but not at any price */
+        s->early_end_ns = clock_monotonic_ns() + early_ns;
+    if (!s->stopping)
+        scheduler_admit(s);
+    scheduler_publish_counts(s);
+    const bool going_on = !s->stopping;
+    mutex_unlock(&s->lock);
+    return going_on;
+}
+
+/* Tokens of the job that are not in its KV cache yet. */
+static uint32_t tokens_left(const struct job *job)
+{
+    return job->token_count - job->sequence.length;
+}
+
+static void add_run(struct scheduler *s, size_t *count, struct job *job, uint32_t tokens)
+{
+    const bool last = tokens == tokens_left(job);
+    s->runs[(*count)++] = (struct forward_run){.sequence = &job->sequence,
+                                               .tokens = job->tokens + job->sequence.length,
+                                               .token_count = tokens,
+                                               .output_count = last ? 1 : 0};
+    if (last)
+        s->sampled[s->sampled_count++] = job;
+}
+
+/* Rows of prompts in a step: what the decoding sequences leave of those worth having in one pass; a quarter
+ * of these at least, so that prompts go on. No more than that at a run's start, once a sequence decodes: so
+ * its result, the first, comes early. */
+static uint32_t prefill_rows(const struct scheduler *s)
+{
+    const uint32_t least = s->step_rows / 4;
+    if (s->step_decode > 0 && s->early_end_ns != 0 && clock_monotonic_ns() < s->early_end_ns)
+        return least;
+    return s->step_decode + least < s->step_rows ? s->step_rows - s->step_decode : least;
+}
+
+static size_t plan_step(struct scheduler *s)
+{
+    size_t count = 0;
+    s->sampled_count = s->step_decode = s->step_prefill = 0;
+    for (uint32_t i = 0; i < s->running_count; i++) {
+        if (s->running[i]->token_count == s->running[i]->prompt_count)
+            continue;
+        add_run(s, &count, s->running[i], 1);
+        s->step_decode++;
+    }
+    uint32_t budget = prefill_rows(s);
+    for (uint32_t i = 0; i < s->running_count && budget > 0; i++) {
+        struct job *job = s->running[i];
+        if (job->token_count > job->prompt_count)
+            continue;
+        const uint32_t left = tokens_left(job);
+        const uint32_t tokens = left < budget ? left : budget;
+        add_run(s, &count, job, tokens);
+        s->step_prefill += tokens;
+        budget -= tokens;
+    }
+    return count;
+}
+
+struct sample_loop {
+    struct scheduler *scheduler;
+    const float *logits;
+    uint32_t row_first;
+};
+
+static void sample_task(void *context, size_t index, uint32_t thread)
+{
+    const struct sample_loop *loop = context;
+    struct scheduler *s = loop->scheduler;
+    const struct model *model = s->options.model;
+    struct job *job = s->sampled[loop->row_first + index];
+    const struct sampler_input input = {.logits = loop->logits + index * model->config.vocabulary,
+                                        .vocabulary = model->config.vocabulary,
+                                        .sampling = &job->sampling,
+                                        .history = job->tokens,
+                                        .history_count = job->token_count,
+                                        .position = job->token_count};
+    struct sampler_choice *choice = &s->choices[loop->row_first + index];
+    const dobby_code code =
+        sampler_choose(model->kernels, &input, s->scratch[thread], choice, &job->result.error);
+    assert(code == job->result.error.code); /* which is where accept_choices looks */
+    (void)code;
+}
+
+static void sample_all(struct scheduler *s)
+{
+    for (uint32_t row = 0; row < s->sampled_count; row += FORWARD_LOGIT_ROWS) {
+        const uint32_t left = s->sampled_count - row;
+        const uint32_t rows = left < FORWARD_LOGIT_ROWS ? left : FORWARD_LOGIT_ROWS;
+        struct sample_loop loop = {
+            .scheduler = s, .logits = forward_logits(s->forward, row, rows), .row_first = row};
+        thread_pool_run(s->options.pool, rows, sample_task, &loop);
+    }
+}
+
+static void tune_sessions(struct scheduler *s)
+{
+    const uint32_t before = s->tuner.now;
+    /* Counted before this step's results leave: so many took part in it. */
+    if (session_tuner_step(&s->tuner, clock_monotonic_ns(), s->step_prefill + s->step_decode,
+                           s->running_count, s->queue.first != NULL))
+        log_write(LOG_DEBUG, "engine.sessions", "the number of sessions changed", LOG_INTEGER("from", before),
+                  LOG_INTEGER("to", s->tuner.now), LOG_INTEGER("best", s->tuner.base),
+                  LOG_INTEGER("best_tokens_per_s", (int64_t)s->tuner.base_rate));
+}
+
+/* Turns the step's choices into tokens and results. */
+static void accept_choices(struct scheduler *s)
+{
+    mutex_lock(&s->lock);
+    tune_sessions(s);
+    for (uint32_t i = 0; i < s->sampled_count; i++) {
+        struct job *job = s->sampled[i];
+        enum finish_reason reason = FINISH_ERROR;
+        if (job->result.error.code == DOBBY_OK)
+            reason = job_accept(job, &s->choices[i], &s->options.model->config);
+        if (reason == FINISH_UNKNOWN)
+            continue;
+        uint32_t at = 0;
+        while (s->running[at] != job)
+            at++;
+        for (s->running_count--; at < s->running_count; at++)
+            s->running[at] = s->running[at + 1];
+        scheduler_deliver(s, job, reason);
+        s->early_end_ns = 0;
+    }
+    s->stats.prefill_tokens += s->step_prefill;
+    s->stats.decode_tokens += s->step_decode;
+    scheduler_publish_counts(s);
+    mutex_unlock(&s->lock);
+}
+
+void scheduler_main(void *argument)
+{
+    struct scheduler *s = argument;
+    while (take_in(s)) {
+        if (s->running_count == 0)
+            continue;
+        forward_pass(s->forward, s->runs, plan_step(s));
+        for (uint32_t i = 0; i < s->running_count; i++)
+            prefix_cache_keep(s->prefixes, s->running[i]);
+        sample_all(s);
+        accept_choices(s);
+    }
+}

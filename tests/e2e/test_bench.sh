@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# dobby bench: both commands in short, the document they share, and what they refuse. No figure is a test.
+source "$(dirname "$0")/expect.bash" "$1" jq
+
+check "bench kernels" "$program" bench kernels --only attention --seconds 0 --threads 1
+same "a header, rows, ceilings" "$(sed -n '1s/ .*//p' out) $(grep -c '^attention ' out) $(grep -c '^ceilings on ' out)" \
+    "KERNEL $(grep -c '^attention ' out) 1"
+check "bench kernels --json" "$program" bench kernels --only qkv --seconds 0 --json -o kernels.json
+same "the saved report is the printed one" "$(jq -c . out)" "$(jq -c . kernels.json)"
+same "machine.ceilings" "$(jq -r '.machine.ceilings | has("bf16_tile_tflops", "int8_tile_tops", "fp32_vector_tflops", "read_gb_per_s")' out | sort -u)" true
+same "reading was measured" "$(jq '.machine.ceilings.read_gb_per_s > 0' out)" true
+same "kernels have what they need" \
+    "$(jq -c '[.kernels[] | [.name, (.isa | type), (.product | type), .k, .achieved > 0]] | map(.[0, 3, 4]) | unique' out)" '[true,896,"qkv"]'
+same "no engine was measured" "$(jq -c .engine out)" "[]"
+same "DOBBY_CPU picks the set" \
+    "$(DOBBY_CPU=ref "$program" bench kernels --only attention --seconds 0 --json | jq -r '.kernels[].isa' | sort -u)" ref
+
+check "bench engine" "$program" bench engine --shape tiny --sessions 1,3,auto --records 4 --json -o engine.json
+same "engine rows" "$(jq -c '[.engine[] | [.model, .records, .automatic]]' out)" \
+    '[["tiny",4,false],["tiny",4,false],["tiny",4,true]]'
+same "engine figures" "$(jq '[.engine[] | .records_per_min, .prefill_tokens_per_s, .decode_tokens_per_s, .first_token_ms,
+    .p50_ms, .p95_ms, .p99_ms, .peak_rss_mb, .sessions, .threads] | all(. > 0)' out)" true
+check "bench engine of the embedded model" "$program" bench engine --model "$(realpath "$scripts/../../models/dobby-nano/dobby-nano-q8_0.gguf")" \
+    --sessions 1 --records 1 --precision exact --json
+same "its row" "$(jq -c '[.engine[] | [.model, .precision]]' out)" '[["dobby-nano","q8_0/f32"]]'
+
+check "bench engine --against" "$program" bench engine --shape tiny --sessions 1,2 --records 2 --against engine.json
+same "a ratio where there is one" "$(grep -c '^tiny .*[0-9]x ' out) $(grep -c '^tiny ' out)" "1 2"
+check "bench kernels --against" "$program" bench kernels --only qkv --seconds 0 --json --against kernels.json
+same "every kernel has its ratio" "$(jq -c '[.kernels[].against.achieved > 0] | unique' out)" "[true]"
+
+refuse "sessions that are none" 2 APP-0001 "--sessions must be" "$program" bench engine --sessions 1,many
+refuse "no sessions" 2 APP-0001 "--sessions must be" "$program" bench engine --sessions 0
+refuse "an unknown shape" 2 APP-0001 "there is no shape 'large'" "$program" bench engine --shape large
+refuse "an unknown kernel" 2 APP-0001 "no kernel is called 'upp'" "$program" bench kernels --only upp
+refuse "an unknown precision" 2 APP-0001 "one of: auto, exact, bf16, int8" "$program" bench engine --precision f16
+refuse "a report that is not there" 6 OS-0002 "nothing.json" "$program" bench kernels --against nothing.json
+echo '[]' >list.json
+refuse "a report that is none" 1 BASE-0003 "a report is an object" "$program" bench kernels --against list.json
+refuse "nowhere to save" 1 APP-0003 "no/where.json" "$program" bench engine --shape tiny -o no/where.json
+finish

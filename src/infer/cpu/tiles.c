@@ -51,6 +51,8 @@ static uint16_t to_bf16(float value)
 {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x7f800000u) == 0) /* subnormal numbers count as 0, as in the instructions that tiles have */
+        return (uint16_t)(bits >> 16 & 0x8000u);
     if ((bits & 0x7fffffffu) > 0x7f800000u) /* NaN stays NaN */
         return (uint16_t)(bits >> 16 | 0x40u);
     return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);

@@ -2,8 +2,8 @@
  *
  * Everything happens on the calling thread; the engine has its own. So that it does not starve while this
  * thread waits for the disk, some requests are queued in it beyond those it runs at once: a quarter as many
- * and 4. More would not make it faster, but every one is a lease that a crash leaves behind and that a drain
- * has to finish.
+ * and 4. More would not make it faster, but every one is a lease that a crash leaves behind. A drain gives
+ * those back and finishes what runs.
  *
  *   running  -> draining   [run_tick: RUN_DRAIN; take_result: the engine cancelled on its own]
  *   running, draining -> stopping   [run_tick: RUN_STOP]

@@ -105,6 +105,7 @@ static void outputs_depend_on_their_request_alone(void **state)
         {"sixteen sessions, one thread, other order", 16, 1, 0, 9},
         {"sixteen sessions, two threads, backwards", 16, 2, 0, REQUESTS - 1},
         {"sixteen sessions, three threads, memory for few", 16, 3, 12 << 20, 3},
+        {"256 sessions, four threads", 256, 4, 0, 11},
     };
     struct engine_result want[REQUESTS] = {{0}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {

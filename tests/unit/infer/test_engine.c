@@ -209,6 +209,39 @@ static void cancelled_requests_have_results(void **state)
     }
 }
 
+/* What runs goes on: with two sessions at most two requests, here of few tokens. */
+static void queued_requests_can_be_cancelled_alone(void **state)
+{
+    (void)state;
+    enum { REQUESTS = 10 };
+    const int32_t prompt[] = {70, 264, 1323};
+    struct dobby_error err;
+    uint32_t canceled = 0;
+    for (uint64_t i = 0; i < REQUESTS; i++) {
+        const struct engine_request request = {.tag = i,
+                                               .tokens = prompt,
+                                               .token_count = COUNT_OF(prompt),
+                                               .tokens_max = 20,
+                                               .ignore_end = true,
+                                               .sampling = {2, 0, 1, 1, 100 + i}};
+        assert_ok(engine_submit(engine, &request, &err), &err);
+    }
+    engine_cancel_queued(engine);
+    for (size_t done = 0; done < REQUESTS; done++) {
+        struct engine_result result;
+        size_t count;
+        assert_ok(engine_wait(engine, &result, 1, WAIT_MS, &count, &err), &err);
+        assert_int_equal(count, 1);
+        canceled += result.finish == FINISH_CANCELED;
+        assert_true(result.finish == FINISH_CANCELED || result.tokens_out == 20);
+        engine_result_release(&result);
+    }
+    struct engine_stats stats;
+    engine_stats(engine, &stats);
+    assert_true(canceled > 0 && stats.queued + stats.running == 0);
+    assert_int_equal(stats.sessions_now, 2);
+}
+
 static int open_engine(void **state)
 {
     (void)state;
@@ -229,10 +262,15 @@ static int close_engine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(information_is_filled),    cmocka_unit_test(a_prompt_gives_a_sentence),
-        cmocka_unit_test(text_is_valid_utf8),       cmocka_unit_test(tokenizing_appends),
-        cmocka_unit_test(arguments_are_checked),    cmocka_unit_test(options_are_checked),
-        cmocka_unit_test(defaults_fit_the_machine), cmocka_unit_test(cancelled_requests_have_results),
+        cmocka_unit_test(information_is_filled),
+        cmocka_unit_test(a_prompt_gives_a_sentence),
+        cmocka_unit_test(text_is_valid_utf8),
+        cmocka_unit_test(tokenizing_appends),
+        cmocka_unit_test(arguments_are_checked),
+        cmocka_unit_test(options_are_checked),
+        cmocka_unit_test(defaults_fit_the_machine),
+        cmocka_unit_test(cancelled_requests_have_results),
+        cmocka_unit_test(queued_requests_can_be_cancelled_alone),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }

@@ -7,18 +7,25 @@
 #include <math.h>
 #include <string.h>
 
-enum { DOT_TOKENS = 8, DOT_TOKENS_BF16 = 8, DOT_VECS = TILE_OUTPUTS / LANES };
+enum {
+    DOT_TOKENS = 8,
+    DOT_TOKENS_BF16 = 8,
+    DOT_SLICE_STEPS = TILES_SLICE_BYTES / TILE_BLOCK_BYTES,
+    DOT_VECS = TILE_OUTPUTS / LANES
+};
 
-static ALWAYS_INLINE void dot_offset(const uint8_t *weights, uint32_t steps, ivec offset[DOT_VECS])
+static void begin_slice(const uint8_t *weights, uint32_t steps, uint32_t tokens, ivec offset[DOT_VECS],
+                        struct tiles_scratch *scratch)
 {
-    (void)weights, (void)steps;
+    (void)weights, (void)steps, (void)tokens, (void)scratch;
     for (size_t v = 0; v < DOT_VECS; v++)
         offset[v] = ivec_zero();
 }
 
 /* Adds to sums what steps of rows and of a panel give. */
 static ALWAYS_INLINE void dot(const uint8_t *rows, const uint8_t *weights, uint32_t steps,
-                              const uint32_t tokens, ivec sums[DOT_TOKENS][DOT_VECS], uint8_t *scratch)
+                              const uint32_t tokens, ivec sums[DOT_TOKENS][DOT_VECS],
+                              struct tiles_scratch *scratch)
 {
     const __m512i ones = _mm512_set1_epi16(1), zero = _mm512_setzero_si512();
     (void)scratch;

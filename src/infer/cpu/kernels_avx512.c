@@ -10,6 +10,12 @@
 
 enum { TOKEN_TILE = 12, ATTENTION_ROW_TILE = 6 };
 
+/* As AVX2's choice; without VNNI, INT8 takes as many instructions as F32. */
+static enum product choose_product(enum tensor_type type)
+{
+    return type == TENSOR_F32 || !cpu_features()->avx512_vnni ? PRODUCT_F32 : PRODUCT_INT8;
+}
+
 static void matmul_tiles(const struct matmul_job *job)
 {
     if (cpu_features()->avx512_vnni)

@@ -7,6 +7,7 @@
  * bits at once: half of the instructions multiply, the other half add on the other units. */
 #if defined(__x86_64__)
 
+#include "infer/cpu/packing.h"
 #include "infer/cpu/tiles_vector.h"
 #include "infer/cpu/vec_avx2.h"
 
@@ -138,6 +139,8 @@ static ALWAYS_INLINE void dot(const uint8_t *rows, const uint8_t *weights, uint3
     dot_wide(scratch->rows, scratch->weights, steps, sums, 1);
 }
 
+#include "infer/cpu/vector_pack.inc"
+
 #include "infer/cpu/vector_prepare.inc"
 
 #include "infer/cpu/vector_tiles.inc"
@@ -150,6 +153,12 @@ void tiles_matmul_avx2(const struct matmul_job *job)
 void tiles_prepare_avx2(const struct prepare_job *job)
 {
     prepare_rows(job);
+}
+
+dobby_code tiles_pack_avx2(const struct tensor *tensors, size_t count, enum product product, bool gated,
+                           struct packed_matrix *out, struct dobby_error *err)
+{
+    return tiles_pack_by(round_row, tensors, count, product, gated, out, err);
 }
 
 #endif

@@ -1,6 +1,7 @@
 /* Products of rounded operands by AVX-512 without VNNI: as in tiles_avx2.c, a row's sign being a mask. */
 #if defined(__x86_64__)
 
+#include "infer/cpu/packing.h"
 #include "infer/cpu/tiles_vector.h"
 #include "infer/cpu/vec_avx512.h"
 
@@ -49,6 +50,8 @@ static ALWAYS_INLINE void dot(const uint8_t *rows, const uint8_t *weights, uint3
     }
 }
 
+#include "infer/cpu/vector_pack.inc"
+
 #include "infer/cpu/vector_prepare.inc"
 
 #include "infer/cpu/vector_tiles.inc"
@@ -61,6 +64,12 @@ void tiles_matmul_avx512(const struct matmul_job *job)
 void tiles_prepare_avx512(const struct prepare_job *job)
 {
     prepare_rows(job);
+}
+
+dobby_code tiles_pack_avx512(const struct tensor *tensors, size_t count, enum product product, bool gated,
+                             struct packed_matrix *out, struct dobby_error *err)
+{
+    return tiles_pack_by(round_row, tensors, count, product, gated, out, err);
 }
 
 #endif

@@ -21,9 +21,13 @@ struct tiles_scratch {
     uint8_t rows[TILES_ROWS_BYTES];
 };
 
+DOBBY_NODISCARD dobby_code tiles_pack_avx2(const struct tensor *tensors, size_t count, enum product product,
+                                           bool gated, struct packed_matrix *out, struct dobby_error *err);
 void tiles_matmul_avx2(const struct matmul_job *job);
 void tiles_prepare_avx2(const struct prepare_job *job);
 
+DOBBY_NODISCARD dobby_code tiles_pack_avx512(const struct tensor *tensors, size_t count, enum product product,
+                                             bool gated, struct packed_matrix *out, struct dobby_error *err);
 void tiles_matmul_avx512(const struct matmul_job *job);
 void tiles_prepare_avx512(const struct prepare_job *job);
 void tiles_matmul_vnni(const struct matmul_job *job); /* where cpu_features()->avx512_vnni */

@@ -10,6 +10,18 @@
 
 enum { TOKEN_TILE = 12, ATTENTION_ROW_TILE = 6 };
 
+/* As AVX2's choice; without VNNI, INT8 takes as many instructions as F32. */
+static enum product choose_product(enum tensor_type type)
+{
+    return type == TENSOR_F32 || !cpu_features()->avx512_vnni ? PRODUCT_F32 : PRODUCT_INT8;
+}
+
+static dobby_code pack_tiles(const struct tensor *tensors, size_t count, enum product product, bool gated,
+                             struct packed_matrix *out, struct dobby_error *err)
+{
+    return tiles_pack_avx512(tensors, count, product, gated, out, err);
+}
+
 static void matmul_tiles(const struct matmul_job *job)
 {
     if (cpu_features()->avx512_vnni)

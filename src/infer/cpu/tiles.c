@@ -113,48 +113,56 @@ void tiles_prepare(const struct prepare_job *job)
 
 /* ---- packed weights ------------------------------------------------------------------------------------ */
 
-/* Writes one weight row into lane 0..31 of a panel. */
-static void pack_row(const float *row, const struct packed_matrix *out, uint32_t lane, uint8_t *panel)
+static void round_row(const struct tensor *tensor, uint32_t row, enum product product,
+                      const struct tile_row_scratch *scratch, float *scale, int32_t *sum)
 {
-    const uint32_t step_columns = tile_step_columns(out->product);
-    const uint32_t width = out->product == PRODUCT_INT8 ? 1 : 2; /* bytes of a weight */
-    const uint32_t per_quarter = QUARTER_BYTES / width;
-    float factor = 0.0f;
-    int32_t sum = 0;
-    if (out->product == PRODUCT_INT8) {
-        struct int8_panel_tail *tail =
-            (struct int8_panel_tail *)(void *)(panel + out->panel_bytes - sizeof(struct int8_panel_tail));
-        int32_t largest = 0;
-        for (uint32_t k = 0; k < out->columns; k++) {
-            const int32_t magnitude = magnitude_bits(row[k]);
-            largest = magnitude > largest ? magnitude : largest;
-        }
-        const struct int8_scale scale = int8_scale_of(largest);
-        factor = scale.factor;
-        tail->scales[lane] = scale.scale;
-        for (uint32_t k = 0; scale.finite && k < out->columns; k++)
-            sum += (int32_t)lrintf(row[k] * factor);
-        tail->sums[lane] = sum;
-        if (!scale.finite)
-            return; /* the scale is NaN already */
+    const uint32_t columns = tensor->columns;
+    const float *values = scratch->values;
+    memset(scratch->bytes, 0, (size_t)tile_steps(product, columns) * TILE_STEP_BYTES);
+    packing_dequantize_row(tensor, row, scratch->values);
+    if (product == PRODUCT_BF16) {
+        for (uint32_t k = 0; k < columns; k++)
+            ((uint16_t *)(void *)scratch->bytes)[k] = to_bf16(values[k]);
+        return;
     }
-    uint8_t *lane_bytes =
-        panel + (size_t)(lane / TILE_LANES) * TILE_BYTES + (size_t)(lane % TILE_LANES) * QUARTER_BYTES;
-    for (uint32_t k = 0; k < out->columns; k++) {
-        uint8_t *to = lane_bytes + (size_t)(k / step_columns) * TILE_BLOCK_BYTES +
-                      (size_t)(k % step_columns / per_quarter) * TILE_STEP_BYTES +
-                      (size_t)(k % per_quarter) * width;
+    int32_t largest = 0;
+    for (uint32_t k = 0; k < columns; k++) {
+        const int32_t magnitude = magnitude_bits(values[k]);
+        largest = magnitude > largest ? magnitude : largest;
+    }
+    const struct int8_scale found = int8_scale_of(largest);
+    *scale = found.scale;
+    *sum = 0;
+    for (uint32_t k = 0; found.finite && k < columns; k++) {
+        const int8_t whole = (int8_t)lrintf(values[k] * found.factor);
+        ((int8_t *)scratch->bytes)[k] = whole;
+        *sum += whole;
+    }
+}
+
+/* Rounds all rows of a tensor into their panels. */
+static void pack_tensor(tile_round_row *round, const struct tensor *tensors, size_t index, uint32_t before,
+                        const struct tile_row_scratch *scratch, struct packed_matrix *out)
+{
+    const uint32_t steps = tile_steps(out->product, out->columns);
+    for (uint32_t row = 0; row < tensors[index].rows; row++) {
+        const uint32_t place = packed_matrix_place(out, index, before, row), lane = place % TILE_OUTPUTS;
+        uint8_t *panel = out->panels + (size_t)(place / TILE_OUTPUTS) * out->panel_bytes;
+        float scale = 0.0f;
+        int32_t sum = 0;
+        round(&tensors[index], row, out->product, scratch, &scale, &sum);
+        tile_scatter_row(scratch->bytes, steps, lane, panel);
         if (out->product == PRODUCT_INT8) {
-            *(int8_t *)to = (int8_t)lrintf(row[k] * factor);
-        } else {
-            const uint16_t value = to_bf16(row[k]);
-            memcpy(to, &value, sizeof value);
+            struct int8_panel_tail *tail =
+                (struct int8_panel_tail *)(void *)(panel + out->panel_bytes - sizeof(struct int8_panel_tail));
+            tail->scales[lane] = scale;
+            tail->sums[lane] = sum;
         }
     }
 }
 
-dobby_code tiles_pack(const struct tensor *tensors, size_t count, enum product product, bool gated,
-                      struct packed_matrix *out, struct dobby_error *err)
+dobby_code tiles_pack_by(tile_round_row *round, const struct tensor *tensors, size_t count,
+                         enum product product, bool gated, struct packed_matrix *out, struct dobby_error *err)
 {
     struct packed_matrix packed = {.columns = tensors[0].columns,
                                    .panel_rows = TILE_OUTPUTS,
@@ -167,34 +175,37 @@ dobby_code tiles_pack(const struct tensor *tensors, size_t count, enum product p
         assert(tensors[i].columns == packed.columns);
         packed.rows += tensors[i].rows;
     }
+    const size_t step_bytes = (size_t)tile_steps(product, packed.columns) * TILE_STEP_BYTES;
     packed.panel_count = packed_matrix_panels(&packed);
-    packed.panel_bytes = (size_t)tile_steps(product, packed.columns) * TILE_BLOCK_BYTES +
-                         (product == PRODUCT_INT8 ? sizeof(struct int8_panel_tail) : 0);
+    packed.panel_bytes =
+        step_bytes * TILE_OUTPUTS + (product == PRODUCT_INT8 ? sizeof(struct int8_panel_tail) : 0);
     const size_t bytes = packed.panel_bytes * packed.panel_count;
     dobby_code code = DOBBY_OK;
-    float *row = malloc(packed.columns * sizeof *row);
+    const struct tile_row_scratch scratch = {.values = aligned_alloc(ALIGNMENT, step_bytes * sizeof(float)),
+                                             .bytes = aligned_alloc(ALIGNMENT, step_bytes)};
     packed.panels = aligned_alloc(ALIGNMENT, bytes);
-    if (packed.panels == NULL || row == NULL) {
+    if (packed.panels == NULL || scratch.values == NULL || scratch.bytes == NULL) {
         code = DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "packing a (%u, %u) matrix needs %zu bytes", packed.rows,
                           packed.columns, bytes);
         goto done;
     }
-    memset(packed.panels, 0, bytes);
-    uint32_t before = 0;
-    for (size_t i = 0; i < count; before += tensors[i++].rows) {
-        for (uint32_t r = 0; r < tensors[i].rows; r++) {
-            const uint32_t place = packed_matrix_place(&packed, i, before, r);
-            packing_dequantize_row(&tensors[i], r, row);
-            pack_row(row, &packed, place % TILE_OUTPUTS,
-                     packed.panels + (size_t)(place / TILE_OUTPUTS) * packed.panel_bytes);
-        }
-    }
+    /* Lanes without a row: only the last panel has them. */
+    memset(packed.panels + bytes - packed.panel_bytes, 0, packed.panel_bytes);
+    for (uint32_t i = 0, before = 0; i < count; before += tensors[i++].rows)
+        pack_tensor(round, tensors, i, before, &scratch, &packed);
     *out = packed;
     packed.panels = NULL;
 done:
     packed_matrix_release(&packed);
-    free(row);
+    free(scratch.values);
+    free(scratch.bytes);
     return code;
+}
+
+dobby_code tiles_pack(const struct tensor *tensors, size_t count, enum product product, bool gated,
+                      struct packed_matrix *out, struct dobby_error *err)
+{
+    return tiles_pack_by(round_row, tensors, count, product, gated, out, err);
 }
 
 /* ---- the reference product -------------------------------------------------------------------------------

@@ -96,7 +96,32 @@ static inline struct int8_scale int8_scale_of(int32_t largest_bits)
     return (struct int8_scale){.factor = 127.0f / largest, .scale = largest / 127.0f, .finite = true};
 }
 
-/* kernels.pack for the two products, the same for every set. Fails: OUT_OF_MEMORY. */
+/* Puts a weight row, rounded and padded to whole steps, into its lane 0..31 of a panel. */
+static inline void tile_scatter_row(const uint8_t *row, uint32_t steps, uint32_t lane, uint8_t *panel)
+{
+    enum { QUARTER_BYTES = 4, LANES_OF_TILE = 16 };
+    uint8_t *to =
+        panel + (size_t)(lane / LANES_OF_TILE) * TILE_BYTES + (size_t)(lane % LANES_OF_TILE) * QUARTER_BYTES;
+    for (uint32_t step = 0; step < steps; step++, row += TILE_STEP_BYTES, to += TILE_BLOCK_BYTES)
+        for (size_t quad = 0; quad < TILE_STEP_BYTES / QUARTER_BYTES; quad++)
+            memcpy(to + quad * TILE_STEP_BYTES, row + quad * QUARTER_BYTES, QUARTER_BYTES);
+}
+
+/* A row on its way into a panel. */
+struct tile_row_scratch {
+    float *values;  /* (columns, and room to a whole step) */
+    uint8_t *bytes; /* (steps, 64): rounded, and 0 up to the last step's end */
+};
+
+/* Rounds a row of a tensor into scratch->bytes; *scale and *sum are INT8's. */
+typedef void tile_round_row(const struct tensor *tensor, uint32_t row, enum product product,
+                            const struct tile_row_scratch *scratch, float *scale, int32_t *sum);
+
+/* kernels.pack for the two products, the same for every set; a set may have its own way to round a row.
+ * Fails: OUT_OF_MEMORY. */
+DOBBY_NODISCARD dobby_code tiles_pack_by(tile_round_row *round_row, const struct tensor *tensors,
+                                         size_t count, enum product product, bool gated,
+                                         struct packed_matrix *out, struct dobby_error *err);
 DOBBY_NODISCARD dobby_code tiles_pack(const struct tensor *tensors, size_t count, enum product product,
                                       bool gated, struct packed_matrix *out, struct dobby_error *err);
 

@@ -1,34 +1,116 @@
-/* Products of rounded operands by AVX2. A quad's products are |row| by weight with the row's sign, in pairs
- * of at most 2 * 127 * 127, which 16 bits hold; the four then meet in 32 bits. */
+/* Products of rounded operands by AVX2, in two ways that are both exact.
+ *
+ * 1. Few tokens, while weights stream by: |row| by weight with the row's sign gives pairs of at most 2 * 127
+ * * 127 in 16 bits; two pairs then meet in 32 bits. Three of its four instructions share the two multiplying
+ * units.
+ * 2. Four tokens or more: weights and rows are made 16 bits wide in scratch, and pairs of products go to 32
+ * bits at once: half of the instructions multiply, the other half add on the other units. */
 #if defined(__x86_64__)
 
+#include "infer/cpu/packing.h"
 #include "infer/cpu/tiles_vector.h"
 #include "infer/cpu/vec_avx2.inc"
 
 #include <math.h>
 #include <string.h>
 
-/* Two tokens by the whole panel: eight sums, four weights and two rows of two registers. */
-enum { DOT_TOKENS = 2, DOT_TOKENS_BF16 = 4, DOT_VECS = TILE_OUTPUTS / LANES };
+enum {
+    DOT_TOKENS = 4,
+    DOT_TOKENS_BF16 = 4,
+    DOT_SLICE_STEPS = TILES_SLICE_BYTES / TILE_BLOCK_BYTES / 2,
+    DOT_VECS = TILE_OUTPUTS / LANES,
+    QUADS = TILE_STEP_BYTES / 4,
+    WIDE_QUAD_BYTES = 2 * 2 * TILE_STEP_BYTES, /* a quad of all outputs: two pairs of 16 bits each */
+    WIDE_STEP_BYTES = 2 * TILE_STEP_BYTES      /* of a row */
+};
 
-static ALWAYS_INLINE void dot_offset(const uint8_t *weights, uint32_t steps, ivec offset[DOT_VECS])
+/* Widens a slice that four tokens or more will use: [steps][quads][2 pairs][32 outputs][2] of 16 bits. */
+static void widen_weights(const uint8_t *weights, uint32_t steps, uint8_t *to)
 {
-    (void)weights, (void)steps;
-    for (size_t v = 0; v < DOT_VECS; v++)
-        offset[v] = ivec_zero();
+    /* Bytes 0 and 1 (or 2 and 3) of each four, each in the upper half of 16 bits; a shift then brings them
+     * down.
+     */
+    const __m256i first = _mm256_set1_epi32(0x01800080), second = _mm256_set1_epi32(0x03800280);
+    const __m256i places = _mm256_broadcastsi128_si256(_mm_setr_epi32(0, 0x04000400, 0x08000800, 0x0c000c00));
+    const __m256i lower = _mm256_add_epi8(first, places), upper = _mm256_add_epi8(second, places);
+    for (uint32_t step = 0; step < steps; step++, weights += TILE_BLOCK_BYTES) {
+        for (size_t quad = 0; quad < QUADS; quad++, to += WIDE_QUAD_BYTES) {
+            UNROLL
+            for (size_t v = 0; v < DOT_VECS; v++) {
+                const uint8_t *from =
+                    weights + v / 2 * TILE_BYTES + quad * TILE_STEP_BYTES + v % 2 * sizeof(ivec);
+                const __m256i quads = ivec_load(from);
+                _mm_prefetch((const char *)from + TILES_AHEAD_BYTES, _MM_HINT_T0);
+                ivec_store(to + v * sizeof(ivec), _mm256_srai_epi16(_mm256_shuffle_epi8(quads, lower), 8));
+                ivec_store(to + (DOT_VECS + v) * sizeof(ivec),
+                           _mm256_srai_epi16(_mm256_shuffle_epi8(quads, upper), 8));
+            }
+        }
+    }
 }
 
-/* Adds to sums what steps of rows and of a panel give. */
-static ALWAYS_INLINE void dot(const uint8_t *rows, const uint8_t *weights, uint32_t steps,
-                              const uint32_t tokens, ivec sums[DOT_TOKENS][DOT_VECS], uint8_t *scratch)
+static void begin_slice(const uint8_t *weights, uint32_t steps, uint32_t tokens, ivec offset[DOT_VECS],
+                        struct tiles_scratch *scratch)
+{
+    for (size_t v = 0; v < DOT_VECS; v++)
+        offset[v] = ivec_zero();
+    if (tokens >= DOT_TOKENS)
+        widen_weights(weights, steps, scratch->weights);
+}
+
+/* [steps][tokens][columns of a step] of 16 bits. */
+static void widen_rows(const uint8_t *rows, uint32_t steps, uint8_t *to)
+{
+    for (uint32_t step = 0; step < steps; step++, rows += TILE_BLOCK_BYTES)
+        for (size_t i = 0; i < (size_t)DOT_TOKENS * TILE_STEP_BYTES; i += 16, to += sizeof(ivec))
+            ivec_store(to, _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)(rows + i))));
+}
+
+/* Half a panel, so that sums, weights and a row fit in registers. */
+static ALWAYS_INLINE void dot_wide(const uint8_t *rows, const uint8_t *weights, uint32_t steps,
+                                   ivec sums[DOT_TOKENS][DOT_VECS], const size_t half)
+{
+    enum { VECS = DOT_VECS / 2 };
+    ivec part[DOT_TOKENS][VECS];
+    UNROLL
+    for (size_t t = 0; t < DOT_TOKENS; t++)
+        UNROLL
+    for (size_t v = 0; v < VECS; v++)
+        part[t][v] = sums[t][half * VECS + v];
+    weights += half * VECS * sizeof(ivec);
+    for (uint32_t step = 0; step < steps; step++, rows += (size_t)DOT_TOKENS * WIDE_STEP_BYTES) {
+        for (size_t pair = 0; pair < (size_t)2 * QUADS; pair++, weights += WIDE_QUAD_BYTES / 2) {
+            ivec two[VECS];
+            UNROLL
+            for (size_t v = 0; v < VECS; v++)
+                two[v] = ivec_load(weights + v * sizeof(ivec));
+            UNROLL
+            for (size_t t = 0; t < DOT_TOKENS; t++) {
+                const ivec row = ivec_broadcast(rows + t * WIDE_STEP_BYTES + pair * 4);
+                UNROLL
+                for (size_t v = 0; v < VECS; v++)
+                    part[t][v] = ivec_add(part[t][v], _mm256_madd_epi16(row, two[v]));
+            }
+        }
+    }
+    UNROLL
+    for (size_t t = 0; t < DOT_TOKENS; t++)
+        UNROLL
+    for (size_t v = 0; v < VECS; v++)
+        sums[t][half * VECS + v] = part[t][v];
+}
+
+static ALWAYS_INLINE void dot_narrow(const uint8_t *rows, const uint8_t *weights, uint32_t steps,
+                                     const uint32_t tokens, ivec sums[DOT_TOKENS][DOT_VECS])
 {
     const __m256i ones = _mm256_set1_epi16(1);
-    (void)scratch;
     for (uint32_t step = 0; step < steps; step++, rows += TILE_BLOCK_BYTES, weights += TILE_BLOCK_BYTES) {
-        for (size_t quad = 0; quad < TILE_STEP_BYTES / 4; quad++) {
+        for (size_t quad = 0; quad < QUADS; quad++) {
             const uint8_t *from = weights + quad * TILE_STEP_BYTES;
             const __m256i four[DOT_VECS] = {ivec_load(from), ivec_load(from + 32),
                                             ivec_load(from + TILE_BYTES), ivec_load(from + TILE_BYTES + 32)};
+            _mm_prefetch((const char *)from + TILES_AHEAD_BYTES, _MM_HINT_T0);
+            _mm_prefetch((const char *)from + TILE_BYTES + TILES_AHEAD_BYTES, _MM_HINT_T0);
             UNROLL
             for (size_t t = 0; t < tokens; t++) {
                 const __m256i row = ivec_broadcast(rows + t * TILE_STEP_BYTES + quad * 4);
@@ -43,6 +125,22 @@ static ALWAYS_INLINE void dot(const uint8_t *rows, const uint8_t *weights, uint3
     }
 }
 
+/* Adds to sums what steps of rows and of a panel give. */
+static ALWAYS_INLINE void dot(const uint8_t *rows, const uint8_t *weights, uint32_t steps,
+                              const uint32_t tokens, ivec sums[DOT_TOKENS][DOT_VECS],
+                              struct tiles_scratch *scratch)
+{
+    if (tokens < DOT_TOKENS) {
+        dot_narrow(rows, weights, steps, tokens, sums);
+        return;
+    }
+    widen_rows(rows, steps, scratch->rows);
+    dot_wide(scratch->rows, scratch->weights, steps, sums, 0);
+    dot_wide(scratch->rows, scratch->weights, steps, sums, 1);
+}
+
+#include "infer/cpu/vector_pack.inc"
+
 #include "infer/cpu/vector_prepare.inc"
 
 #include "infer/cpu/vector_tiles.inc"
@@ -55,6 +153,12 @@ void tiles_matmul_avx2(const struct matmul_job *job)
 void tiles_prepare_avx2(const struct prepare_job *job)
 {
     prepare_rows(job);
+}
+
+dobby_code tiles_pack_avx2(const struct tensor *tensors, size_t count, enum product product, bool gated,
+                           struct packed_matrix *out, struct dobby_error *err)
+{
+    return tiles_pack_by(round_row, tensors, count, product, gated, out, err);
 }
 
 #endif

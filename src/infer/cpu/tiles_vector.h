@@ -6,22 +6,28 @@
 #include "infer/cpu/tiles.h"
 
 enum {
-    TILES_BLOCK_TOKENS =
-        256, /* whose sums wait in scratch, and whose rows stay in L2, while a panel passes */
-    TILES_SLICE_STEPS_MAX = 8, /* of INT8: 16 KB of a panel, half of L1 */
-    TILES_TILE_TOKENS_MAX = 8
+    TILES_BLOCK_TOKENS = 256,       /* at most: the sums of so many wait in scratch while a panel passes */
+    TILES_BLOCK_BYTES = 320 * 1024, /* of rows, of an L2 of 512 KB */
+    TILES_SLICE_BYTES = 16384,      /* of a panel as it is multiplied, half of L1 */
+    TILES_ROWS_BYTES = 4096,        /* of rows as they are multiplied */
+    TILES_AHEAD_BYTES = 4096        /* weights that only pass by are asked for so far ahead */
 };
 
-/* Of the matmul functions below, whatever the matrix. */
-static inline size_t tiles_vector_scratch_bytes(void)
-{
-    return (size_t)TILES_BLOCK_TOKENS * TILE_OUTPUTS * sizeof(float) +
-           (size_t)TILES_TILE_TOKENS_MAX * TILES_SLICE_STEPS_MAX * TILE_STEP_BYTES;
-}
+/* kernels.scratch_bytes for both products. */
+struct tiles_scratch {
+    int32_t sums[TILES_BLOCK_TOKENS][TILE_OUTPUTS];  /* of a group's slices so far */
+    float outputs[TILES_BLOCK_TOKENS][TILE_OUTPUTS]; /* of the groups so far */
+    uint8_t weights[TILES_SLICE_BYTES];
+    uint8_t rows[TILES_ROWS_BYTES];
+};
 
+DOBBY_NODISCARD dobby_code tiles_pack_avx2(const struct tensor *tensors, size_t count, enum product product,
+                                           bool gated, struct packed_matrix *out, struct dobby_error *err);
 void tiles_matmul_avx2(const struct matmul_job *job);
 void tiles_prepare_avx2(const struct prepare_job *job);
 
+DOBBY_NODISCARD dobby_code tiles_pack_avx512(const struct tensor *tensors, size_t count, enum product product,
+                                             bool gated, struct packed_matrix *out, struct dobby_error *err);
 void tiles_matmul_avx512(const struct matmul_job *job);
 void tiles_prepare_avx512(const struct prepare_job *job);
 void tiles_matmul_vnni(const struct matmul_job *job); /* where cpu_features()->avx512_vnni */

@@ -405,6 +405,34 @@ static void test_what_is_no_number_shows(void **state)
     }
 }
 
+/* A weight that is no number is found in its output, and in no other. */
+static void test_broken_weights_show(void **state)
+{
+    (void)state;
+    enum { ROWS = 40, COLUMNS = 70, BROKEN = 21, TOKENS = 6 };
+    const struct kernels *sets[SETS_MAX];
+    const size_t set_count = all_sets(sets);
+    const float broken[] = {NAN, -INFINITY};
+    uint64_t seed = 3;
+    for (size_t i = 0; i < COUNT_OF(broken); i++) {
+        struct fixture f =
+            fixture_new(&seed, (struct shape){TOKENS, ROWS, COLUMNS, TENSOR_F32}, variants[0], PRODUCT_INT8);
+        ((float *)(uintptr_t)f.tensors[0].data)[BROKEN * COLUMNS + 11] = broken[i];
+        for (size_t s = 0; s < set_count; s++) {
+            struct packed_matrix weights = pack(sets[s], &f);
+            struct packed_rows rows = prepare(sets[s]->prepare, &f, 0, TOKENS);
+            float *got = multiply(sets[s], sets[s]->matmul, &f, &weights, &rows, TOKENS, 0);
+            for (uint32_t t = 0; t < TOKENS; t++)
+                for (uint32_t row = 0; row < ROWS; row++)
+                    assert_int_equal(isnan(got[t * f.output_stride + row]) != 0, row == BROKEN);
+            free(got);
+            packed_rows_release(&rows);
+            packed_matrix_release(&weights);
+        }
+        fixture_free(&f);
+    }
+}
+
 /* The reference against plain arithmetic: INT8 is within half a step of each operand. */
 static void test_reference_is_the_product(void **state)
 {
@@ -478,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_every_token_count),
         cmocka_unit_test(test_neighbours_change_no_bit),
         cmocka_unit_test(test_what_is_no_number_shows),
+        cmocka_unit_test(test_broken_weights_show),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

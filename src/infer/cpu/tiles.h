@@ -11,8 +11,8 @@
  *   A row's group of columns has scale = largest |x| / 127 and q = round(x * (127 / largest)), ties to even;
  * a group of zeros has scale 0. A weight row has scale = largest |w| / 127 likewise, over all its columns. An
  * output is sum over groups of fma(scale, (float)(int32 sum of q * w), sum so far), from 0; then * the weight
- * row's scale; then + bias; then added to the residual. BF16: rows and weights rounded to nearest even, subnormal numbers to 0; sums
- * in F32, whose order is the set's own (tiles sum pairs). */
+ * row's scale; then + bias; then added to the residual. BF16: rows and weights rounded to nearest even,
+ * subnormal numbers to 0; sums in F32, whose order is the set's own (tiles sum pairs). */
 #ifndef INFER_CPU_TILES_H
 #define INFER_CPU_TILES_H
 

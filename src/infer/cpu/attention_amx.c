@@ -62,7 +62,7 @@ size_t amx_kv_bytes(const struct kv_layout *layout)
 
 static ALWAYS_INLINE __mmask16 mask_of(uint32_t left)
 {
-    return left >= TILE_ROWS ? 0xffff : (__mmask16)((1u << left) - 1);
+    return (__mmask16)(left >= TILE_ROWS ? 0xffffu : (1u << left) - 1);
 }
 
 void amx_kv_write(const struct kv_layout *layout, void *area, uint32_t slot, const float *key,

@@ -101,7 +101,7 @@ struct pending {
 
 static ALWAYS_INLINE __mmask16 mask_of(uint32_t left)
 {
-    return left >= TILE_ROWS ? 0xffff : (__mmask16)((1u << left) - 1);
+    return (__mmask16)(left >= TILE_ROWS ? 0xffffu : (1u << left) - 1);
 }
 
 static ALWAYS_INLINE __m512 silu(__m512 x)
@@ -406,7 +406,7 @@ static ALWAYS_INLINE __m512 load_input(const struct prepare_job *job, uint32_t t
 {
     const size_t at = token * job->input_stride + k;
     const uint32_t left = job->columns > k ? job->columns - k : 0;
-    const __mmask16 mask = left >= TILE_ROWS ? 0xffff : (__mmask16)((1u << left) - 1);
+    const __mmask16 mask = mask_of(left);
     if (job->input_type == VALUES_F32)
         return _mm512_maskz_loadu_ps(mask, (const float *)job->input + at);
     const __m256i narrow = _mm256_maskz_loadu_epi16(mask, (const uint16_t *)job->input + at);
@@ -471,7 +471,7 @@ static ALWAYS_INLINE void prepare_int8_row(const struct prepare_job *job, const 
         const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(bits)));
         const bool some = finite && largest >= INT8_SMALLEST;
         const __m512 factor = _mm512_set1_ps(some ? 127.0f / largest : 0.0f);
-        const __mmask16 keep = finite ? 0xffff : 0;
+        const __mmask16 keep = (__mmask16)(finite ? 0xffffu : 0);
         job->rows->scales[(size_t)group * job->rows->tokens_max + token] = some     ? largest / 127.0f
                                                                            : finite ? 0.0f
                                                                                     : __builtin_nanf("");

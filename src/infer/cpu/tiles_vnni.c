@@ -41,7 +41,7 @@ static ALWAYS_INLINE void dot(const uint8_t *rows, const uint8_t *weights, uint3
     for (size_t step = 0; step < steps; step++)
         for (size_t t = 0; t < tokens; t++)
             ivec_store(
-                scratch + (step * tokens + t) * TILE_STEP_BYTES,
+                scratch->rows + (step * tokens + t) * TILE_STEP_BYTES,
                 _mm512_xor_si512(ivec_load(rows + step * TILE_BLOCK_BYTES + t * TILE_STEP_BYTES), shift));
     const uint8_t *shifted = scratch->rows;
     for (uint32_t step = 0; step < steps;

@@ -144,18 +144,19 @@ dobby_code memory_requeue_stale(struct store *store, const struct provenance_key
 dobby_code memory_requeue(struct store *store, const struct record_filter *which, int64_t now_unix_us,
                           uint64_t *count, struct dobby_error *err)
 {
+    static const enum record_state states[] = {RECORD_DEGRADED, RECORD_FAILED, RECORD_SKIPPED};
     struct memory_store *memory = (struct memory_store *)store;
-    uint64_t left = which->limit == 0 ? UINT64_MAX : which->limit;
     (void)err;
-    for (size_t i = 0; i < memory->count && left > 0; i++) {
-        struct entry *entry = memory->entries[i];
-        bool retriable = entry->state == RECORD_FAILED || entry->state == RECORD_DEGRADED ||
-                         (entry->state == RECORD_SKIPPED && !entry->excluded);
-        if (!retriable || !memory_matches(entry, which))
-            continue;
-        make_pending(entry, now_unix_us);
-        (*count)++;
-        left--;
+    for (size_t s = 0; s < sizeof states / sizeof states[0]; s++) {
+        for (size_t i = 0; i < memory->count; i++) {
+            struct entry *entry = memory->entries[i];
+            if (which->limit != 0 && *count == which->limit)
+                return DOBBY_OK;
+            if (entry->state != states[s] || entry->excluded || !memory_matches(entry, which))
+                continue;
+            make_pending(entry, now_unix_us);
+            (*count)++;
+        }
     }
     return DOBBY_OK;
 }

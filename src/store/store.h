@@ -228,7 +228,7 @@ DOBBY_NODISCARD dobby_code store_release_owner(struct store *store, const char *
 
 /* ---- reading ---- */
 
-/* Reads indexes alone: tens of milliseconds for a million records. */
+/* Costs the same at any number of records. */
 DOBBY_NODISCARD dobby_code store_count(struct store *store, struct store_counts *out,
                                        struct dobby_error *err);
 /* Why records are failed, skipped or degraded: the LIMIT_REASON_ROWS most frequent reasons. */

@@ -37,7 +37,7 @@
 #define STALE_FROM                                                                                           \
     " FROM provenance p CROSS JOIN record r ON r.provenance_id = p.id AND r.state IN (3, 4)"                 \
     " WHERE NOT " IS_WANTED("p")
-#define REQUEUE_WHERE " AND seq > ?2 AND excluded = 0 AND (?3 IS NULL OR path GLOB ?3)"
+#define REQUEUE_WHERE " AND excluded = 0 AND (?3 IS NULL OR path GLOB ?3)"
 
 const char *const sqlite_statement_text[STATEMENT_COUNT] = {
 
@@ -121,11 +121,7 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
                                 " state_us = ?2 WHERE state = 2 AND owner = ?1",
 
     /* ---- reading ---- */
-    /* Both from indexes that hold all that is asked for. */
-    [STATEMENT_COUNTS] =
-        "SELECT state, count(*), 0, 0 FROM record GROUP BY state UNION ALL"
-        " SELECT 0, count(*), coalesce(sum(tokens_in), 0), coalesce(sum(tokens_out), 0) FROM record"
-        " WHERE provenance_id IS NOT NULL",
+    [STATEMENT_COUNTS] = "SELECT state, records, summaries, tokens_in, tokens_out FROM tally",
     [STATEMENT_REASONS] =
         "SELECT reason, state, count(*) AS n FROM record WHERE state IN (4, 5, 6) AND reason IS NOT NULL"
         " GROUP BY reason, state ORDER BY n DESC, reason, state LIMIT ?1",
@@ -168,11 +164,11 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
     [STATEMENT_REQUEUE] = "UPDATE record SET state = 1, state_us = ?2, tries = 0, error_id = NULL,"
                           " reason = NULL WHERE seq = ?1",
     [STATEMENT_REQUEUE_FIND] = "SELECT seq FROM record WHERE state = ?1 AND lease_until_us IS NULL AND "
-                               "not_before_us IS NULL" REQUEUE_WHERE " ORDER BY seq LIMIT ?4",
+                               "not_before_us IS NULL AND seq > ?2" REQUEUE_WHERE " ORDER BY seq LIMIT ?4",
     /* By the ids' index: a prefix chooses few. */
     [STATEMENT_REQUEUE_FIND_ID] =
-        "SELECT seq FROM record WHERE id >= ?5 AND id < ?6 AND +state = ?1" REQUEUE_WHERE
-        " ORDER BY seq LIMIT ?4",
+        "SELECT seq FROM record WHERE id >= ?5 AND id < ?6 AND +state = ?1 AND +seq > ?2" REQUEUE_WHERE
+        " ORDER BY +seq LIMIT ?4",
 
     /* ---- runs ---- */
     [STATEMENT_RUN_ADD] =

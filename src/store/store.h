@@ -245,7 +245,7 @@ DOBBY_NODISCARD dobby_code store_get(struct store *store, const char *id, record
 /* ---- health ---- */
 
 struct store_health {
-    uint32_t schema_version;
+    uint32_t schema_version;            /* 0 where there is no schema */
     uint64_t database_bytes, log_bytes; /* log: the WAL's, 0 where there is none */
     uint64_t free_bytes;                /* within the database, to be used again */
     char problem[256];                  /* the first thing found wrong; "" where nothing is */

@@ -216,7 +216,9 @@ DOBBY_NODISCARD dobby_code store_claim(struct store *store, const char *owner, i
 /* Moves the end of owner's leases to lease_until_unix_us; *renewed counts them. */
 DOBBY_NODISCARD dobby_code store_renew(struct store *store, const char *owner, int64_t lease_until_unix_us,
                                        uint64_t *renewed, struct dobby_error *err);
-/* Settles up to LIMIT_BATCH_RECORDS leases in one transaction and sets each outcome's stale. */
+/* Settles up to LIMIT_BATCH_RECORDS leases in one transaction and sets each outcome's stale. Where the record
+ * has a summary with the same result key, that one becomes current, with its id, text and engine; the rest of
+ * its provenance follows the outcome. */
 DOBBY_NODISCARD dobby_code store_settle(struct store *store, struct outcome *outcomes, size_t count,
                                         int64_t now_unix_us, struct dobby_error *err);
 /* The owners that hold leases, in byte order. */

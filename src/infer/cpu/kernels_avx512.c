@@ -24,10 +24,20 @@ static dobby_code pack_tiles(const struct tensor *tensors, size_t count, enum pr
 
 static void matmul_tiles(const struct matmul_job *job)
 {
-    if (cpu_features()->avx512_vnni)
+    if (job->weights->product == PRODUCT_INT8 && cpu_features()->avx512_vnni)
         tiles_matmul_vnni(job);
+    else if (job->weights->product == PRODUCT_BF16 && cpu_features()->avx512_bf16)
+        tiles_matmul_bf16(job);
     else
         tiles_matmul_avx512(job);
+}
+
+static void prepare(const struct prepare_job *job)
+{
+    if (job->rows->product == PRODUCT_INT8 && cpu_features()->avx512_vnni)
+        tiles_prepare_vnni(job);
+    else
+        tiles_prepare_avx512(job);
 }
 
 #include "infer/cpu/vector_rows.inc"
@@ -42,7 +52,7 @@ const struct kernels kernels_avx512 = {
     .choose_product = choose_product,
     .pack = pack,
     .scratch_bytes = scratch_bytes,
-    .prepare = tiles_prepare_avx512,
+    .prepare = prepare,
     .matmul = matmul,
     .kv_bytes = kv_f32_bytes,
     .kv_write = kv_f32_write,

@@ -114,7 +114,7 @@ void tiles_prepare(const struct prepare_job *job)
 /* ---- packed weights ------------------------------------------------------------------------------------ */
 
 static void round_row(const struct tensor *tensor, uint32_t row, enum product product,
-                      const struct tile_row_scratch *scratch, float *scale, int32_t *sum)
+                      const struct tile_row_scratch *scratch, float *scale)
 {
     const uint32_t columns = tensor->columns;
     const float *values = scratch->values;
@@ -132,11 +132,24 @@ static void round_row(const struct tensor *tensor, uint32_t row, enum product pr
     }
     const struct int8_scale found = int8_scale_of(largest);
     *scale = found.scale;
-    *sum = 0;
-    for (uint32_t k = 0; found.finite && k < columns; k++) {
-        const int8_t whole = (int8_t)lrintf(values[k] * found.factor);
-        ((int8_t *)scratch->bytes)[k] = whole;
-        *sum += whole;
+    for (uint32_t k = 0; found.finite && k < columns; k++)
+        ((int8_t *)scratch->bytes)[k] = (int8_t)lrintf(values[k] * found.factor);
+}
+
+/* Puts a rounded row's scale and its groups' sums into its lane of an INT8 panel. */
+static void write_tail(const struct packed_matrix *packed, uint32_t panel, uint32_t lane, const int8_t *row,
+                       float scale)
+{
+    const uint32_t padded = tile_steps(PRODUCT_INT8, packed->columns) * TILE_STEP_BYTES;
+    const uint32_t group_columns = int8_group_columns(packed->columns);
+    float *scales = (float *)(uintptr_t)int8_tail(packed, panel)->scales;
+    scales[lane] = scale;
+    for (uint32_t first = 0, group = 0; first < padded; first += group_columns, group++) {
+        const uint32_t count = padded - first < group_columns ? padded - first : group_columns;
+        int32_t sum = 0;
+        for (uint32_t k = 0; k < count; k++)
+            sum += row[first + k];
+        ((int32_t *)(uintptr_t)int8_group_sums(packed, panel, group))[lane] = sum;
     }
 }
 
@@ -147,17 +160,12 @@ static void pack_tensor(tile_round_row *round, const struct tensor *tensors, siz
     const uint32_t steps = tile_steps(out->product, out->columns);
     for (uint32_t row = 0; row < tensors[index].rows; row++) {
         const uint32_t place = packed_matrix_place(out, index, before, row), lane = place % TILE_OUTPUTS;
-        uint8_t *panel = out->panels + (size_t)(place / TILE_OUTPUTS) * out->panel_bytes;
+        const uint32_t panel = place / TILE_OUTPUTS;
         float scale = 0.0f;
-        int32_t sum = 0;
-        round(&tensors[index], row, out->product, scratch, &scale, &sum);
-        tile_scatter_row(scratch->bytes, steps, lane, panel);
-        if (out->product == PRODUCT_INT8) {
-            struct int8_panel_tail *tail =
-                (struct int8_panel_tail *)(void *)(panel + out->panel_bytes - sizeof(struct int8_panel_tail));
-            tail->scales[lane] = scale;
-            tail->sums[lane] = sum;
-        }
+        round(&tensors[index], row, out->product, scratch, &scale);
+        tile_scatter_row(scratch->bytes, steps, lane, out->panels + (size_t)panel * out->panel_bytes);
+        if (out->product == PRODUCT_INT8)
+            write_tail(out, panel, lane, (const int8_t *)scratch->bytes, scale);
     }
 }
 
@@ -177,8 +185,10 @@ dobby_code tiles_pack_by(tile_round_row *round, const struct tensor *tensors, si
     }
     const size_t step_bytes = (size_t)tile_steps(product, packed.columns) * TILE_STEP_BYTES;
     packed.panel_count = packed_matrix_panels(&packed);
-    packed.panel_bytes =
-        step_bytes * TILE_OUTPUTS + (product == PRODUCT_INT8 ? sizeof(struct int8_panel_tail) : 0);
+    packed.panel_bytes = step_bytes * TILE_OUTPUTS;
+    if (product == PRODUCT_INT8)
+        packed.panel_bytes += int8_groups(packed.columns) * TILE_OUTPUTS * sizeof(int32_t) +
+                              sizeof(struct int8_panel_tail);
     const size_t bytes = packed.panel_bytes * packed.panel_count;
     dobby_code code = DOBBY_OK;
     const struct tile_row_scratch scratch = {.values = aligned_alloc(ALIGNMENT, step_bytes * sizeof(float)),

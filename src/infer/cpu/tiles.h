@@ -4,7 +4,8 @@
  * Columns come in steps of 64 bytes: 64 int8 or 32 bf16. What is missing to a whole step is zero.
  *   rows (activations)   [tokens / 32][steps][32 tokens][64 bytes]
  *   panel (weights)      [steps][2][16][16 outputs][4 bytes]: a quad of int8 or a pair of bf16 of consecutive
- *                        columns for each output; then for INT8 struct int8_panel_tail
+ *                        columns for each output; then for INT8 [groups][32 outputs] int32, the sums of the
+ *                        group's weights, and struct int8_panel_tail
  * A gated panel's first 16 outputs are gate's, its last 16 up's.
  *
  * INT8, the same to the bit in every set:
@@ -39,7 +40,6 @@ enum {
 
 struct int8_panel_tail {
     float scales[TILE_OUTPUTS];
-    int32_t sums[TILE_OUTPUTS]; /* of the output's int8 weights: for instructions that want unsigned rows */
 };
 
 /* Columns in one step: 64 for INT8, 32 for BF16. */
@@ -74,6 +74,15 @@ static inline const struct int8_panel_tail *int8_tail(const struct packed_matrix
 {
     const uint8_t *end = weights->panels + (size_t)(panel + 1) * weights->panel_bytes;
     return (const struct int8_panel_tail *)(const void *)(end - sizeof(struct int8_panel_tail));
+}
+
+/* (TILE_OUTPUTS): of each output's int8 weights in a group of columns, for instructions that want unsigned
+ * rows. */
+static inline const int32_t *int8_group_sums(const struct packed_matrix *weights, uint32_t panel,
+                                             uint32_t group)
+{
+    const int32_t *end = (const int32_t *)(const void *)int8_tail(weights, panel);
+    return end - (size_t)(int8_groups(weights->columns) - group) * TILE_OUTPUTS;
 }
 
 /* Of a group of columns, or of a weight row, by the bits of its largest |value|: as whole numbers, those of
@@ -113,9 +122,9 @@ struct tile_row_scratch {
     uint8_t *bytes; /* (steps, 64): rounded, and 0 up to the last step's end */
 };
 
-/* Rounds a row of a tensor into scratch->bytes; *scale and *sum are INT8's. */
+/* Rounds a row of a tensor into scratch->bytes; *scale is INT8's. */
 typedef void tile_round_row(const struct tensor *tensor, uint32_t row, enum product product,
-                            const struct tile_row_scratch *scratch, float *scale, int32_t *sum);
+                            const struct tile_row_scratch *scratch, float *scale);
 
 /* kernels.pack for the two products, the same for every set; a set may have its own way to round a row.
  * Fails: OUT_OF_MEMORY. */

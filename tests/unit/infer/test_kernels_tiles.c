@@ -48,17 +48,19 @@ static const struct variant variants[] = {
     {.input = VALUES_BF16, .gated = true},
 };
 
-/* The available sets, and where VNNI is, also the one that does without. */
+/* The available sets, and where VNNI or BF16 is, also the one that does without. */
 static size_t all_sets(const struct kernels *sets[SETS_MAX])
 {
     size_t count = kernels_available(sets, SETS_MAX - 1);
 #if defined(__x86_64__)
     static struct kernels plain;
     const size_t known = count;
-    for (size_t i = 0; i < known && cpu_features()->avx512_vnni; i++) {
+    const bool more = cpu_features()->avx512_vnni || cpu_features()->avx512_bf16;
+    for (size_t i = 0; i < known && more; i++) {
         if (strcmp(sets[i]->name, "avx512") == 0) {
             plain = *sets[i];
-            plain.name = "avx512 without VNNI";
+            plain.name = "avx512 alone";
+            plain.prepare = tiles_prepare_avx512;
             plain.matmul = tiles_matmul_avx512;
             sets[count++] = &plain;
         }
@@ -164,14 +166,26 @@ static struct packed_rows prepare(void (*function)(const struct prepare_job *), 
     return rows;
 }
 
+/* How a set's INT8 rows differ from those of the reference. */
+static uint8_t row_shift_of(const struct kernels *set, const struct fixture *f)
+{
+#if defined(__x86_64__)
+    if (f->product != PRODUCT_BF16 && strcmp(set->name, "avx512") == 0 && cpu_features()->avx512_vnni)
+        return VNNI_ROW_SHIFT;
+#endif
+    (void)set, (void)f;
+    return 0;
+}
+
 static void check_prepared(const char *what, const struct fixture *f, const struct packed_rows *got,
-                           const struct packed_rows *want)
+                           const struct packed_rows *want, uint8_t row_shift)
 {
     const uint32_t steps = tile_steps(f->product, f->columns);
     for (uint32_t t = 0; t < f->tokens; t++) {
         for (uint32_t step = 0; step < steps; step++)
-            if (memcmp(tile_row(got, steps, t, step), tile_row(want, steps, t, step), TILE_STEP_BYTES) != 0)
-                fail_msg("%s: row %u, step %u was prepared otherwise", what, t, step);
+            for (size_t i = 0; i < TILE_STEP_BYTES; i++)
+                if (tile_row(got, steps, t, step)[i] != (tile_row(want, steps, t, step)[i] ^ row_shift))
+                    fail_msg("%s: row %u, step %u was prepared otherwise", what, t, step);
         for (uint32_t group = 0; f->product == PRODUCT_INT8 && group < int8_groups(f->columns); group++)
             assert_same_bits(what, &got->scales[(size_t)group * got->tokens_max + t],
                              &want->scales[(size_t)group * want->tokens_max + t], 1);
@@ -222,10 +236,20 @@ static float *multiply(const struct kernels *set, void (*function)(const struct 
     return output;
 }
 
+/* Whether the set multiplies BF16 by instructions of its own. */
+static bool sums_in_own_order(const struct kernels *set)
+{
+#if defined(__x86_64__)
+    if (strcmp(set->name, "avx512") == 0)
+        return cpu_features()->avx512_bf16;
+#endif
+    return strcmp(set->name, "amx") == 0;
+}
+
 static void check_products(const char *what, const struct kernels *set, const struct fixture *f,
                            const float *got, const float *want)
 {
-    const bool own_sums = f->product == PRODUCT_BF16 && strcmp(set->name, "amx") == 0;
+    const bool own_sums = f->product == PRODUCT_BF16 && sums_in_own_order(set);
     const float terms = (float)f->columns;
     for (uint32_t t = 0; t < f->tokens; t++) {
         const float *a = got + t * f->output_stride, *b = want + t * f->output_stride;
@@ -265,7 +289,7 @@ static void check_set(const struct kernels *set, const struct fixture *f, const 
     if (memcmp(own.panels, weights->panels, own.panel_bytes * own.panel_count) != 0)
         fail_msg("%s: weights were packed otherwise", what);
     struct packed_rows prepared = prepare(set->prepare, f, 0, f->tokens);
-    check_prepared(what, f, &prepared, rows);
+    check_prepared(what, f, &prepared, rows, row_shift_of(set, f));
     float *whole = multiply(set, set->matmul, f, &own, &prepared, f->tokens, 0);
     check_products(what, set, f, whole, want);
     for (uint32_t panels = 1; panels <= 2; panels++) {

@@ -187,8 +187,8 @@ dobby_code tiles_pack_by(tile_round_row *round, const struct tensor *tensors, si
     packed.panel_count = packed_matrix_panels(&packed);
     packed.panel_bytes = step_bytes * TILE_OUTPUTS;
     if (product == PRODUCT_INT8)
-        packed.panel_bytes += int8_groups(packed.columns) * TILE_OUTPUTS * sizeof(int32_t) +
-                              sizeof(struct int8_panel_tail);
+        packed.panel_bytes +=
+            int8_groups(packed.columns) * TILE_OUTPUTS * sizeof(int32_t) + sizeof(struct int8_panel_tail);
     const size_t bytes = packed.panel_bytes * packed.panel_count;
     dobby_code code = DOBBY_OK;
     const struct tile_row_scratch scratch = {.values = aligned_alloc(ALIGNMENT, step_bytes * sizeof(float)),

@@ -15,9 +15,9 @@
 #include <string.h>
 
 #define DOT_TOKENS 6
+#define DOT_VECS 2 /* twelve sums: two vectors of weights and a row fit in the registers beside them */
 enum {
-    DOT_VECS = TILE_OUTPUTS / LANES,
-    DOT_VECS_AT_ONCE = DOT_VECS / 2,
+    PANEL_VECS = TILE_OUTPUTS / LANES,
     WIDE_TOKENS = 4, /* a block of so many has its weights and rows made wider */
     QUADS = TILE_STEP_BYTES / 4,
     WIDE_QUAD_BYTES = 2 * 2 * TILE_STEP_BYTES, /* a quad of all outputs: two pairs of 16 bits each */
@@ -54,13 +54,13 @@ static void widen_weights(const uint8_t *weights, uint32_t steps, size_t ahead, 
     for (uint32_t step = 0; step < steps; step++, weights += TILE_BLOCK_BYTES) {
         for (size_t quad = 0; quad < QUADS; quad++, to += WIDE_QUAD_BYTES) {
             UNROLL
-            for (size_t v = 0; v < DOT_VECS; v++) {
+            for (size_t v = 0; v < PANEL_VECS; v++) {
                 const uint8_t *from =
                     weights + v / 2 * TILE_BYTES + quad * TILE_STEP_BYTES + v % 2 * sizeof(ivec);
                 const __m256i quads = ivec_load(from);
                 _mm_prefetch((const char *)from + ahead, _MM_HINT_T0);
                 ivec_store(to + v * sizeof(ivec), _mm256_srai_epi16(_mm256_shuffle_epi8(quads, lower), 8));
-                ivec_store(to + (DOT_VECS + v) * sizeof(ivec),
+                ivec_store(to + (PANEL_VECS + v) * sizeof(ivec),
                            _mm256_srai_epi16(_mm256_shuffle_epi8(quads, upper), 8));
             }
         }
@@ -99,48 +99,36 @@ static inline void begin_slice(struct slice *slice, const enum product product, 
         widen_weights(slice->weights, slice->steps, slice->ahead, scratch->weights);
 }
 
-/* Half a panel, so that sums, weights and a row fit in registers. */
 static ALWAYS_INLINE void dot_wide(const uint8_t *rows, const uint8_t *weights, uint32_t steps,
-                                   const uint32_t tokens, ivec sums[DOT_TOKENS][DOT_VECS], const size_t half)
+                                   const uint32_t tokens, const size_t vecs,
+                                   ivec sums[DOT_TOKENS][PANEL_VECS])
 {
-    enum { VECS = DOT_VECS / 2 };
-    ivec part[DOT_TOKENS][VECS];
-    UNROLL
-    for (size_t t = 0; t < tokens; t++)
-        UNROLL
-    for (size_t v = 0; v < VECS; v++)
-        part[t][v] = sums[t][half * VECS + v];
-    weights += half * VECS * sizeof(ivec);
     const size_t pairs = (size_t)2 * QUADS * steps;
     for (size_t pair = 0; pair < pairs; pair++, weights += WIDE_QUAD_BYTES / 2) {
-        ivec two[VECS];
+        ivec two[PANEL_VECS];
         UNROLL
-        for (size_t v = 0; v < VECS; v++)
+        for (size_t v = 0; v < vecs; v++)
             two[v] = ivec_load(weights + v * sizeof(ivec));
         UNROLL
         for (size_t t = 0; t < tokens; t++) {
             const ivec row = ivec_broadcast(rows + t * TILES_ROW_BYTES + pair * 4);
             UNROLL
-            for (size_t v = 0; v < VECS; v++)
-                part[t][v] = ivec_add(part[t][v], _mm256_madd_epi16(row, two[v]));
+            for (size_t v = 0; v < vecs; v++)
+                sums[t][v] = ivec_add(sums[t][v], _mm256_madd_epi16(row, two[v]));
         }
     }
-    UNROLL
-    for (size_t t = 0; t < tokens; t++)
-        UNROLL
-    for (size_t v = 0; v < VECS; v++)
-        sums[t][half * VECS + v] = part[t][v];
 }
 
 static ALWAYS_INLINE void dot_narrow(const uint8_t *rows, const uint8_t *weights, uint32_t steps,
-                                     const uint32_t tokens, ivec sums[DOT_TOKENS][DOT_VECS])
+                                     const uint32_t tokens, ivec sums[DOT_TOKENS][PANEL_VECS])
 {
     const __m256i ones = _mm256_set1_epi16(1);
     for (uint32_t step = 0; step < steps; step++, rows += TILE_BLOCK_BYTES, weights += TILE_BLOCK_BYTES) {
         for (size_t quad = 0; quad < QUADS; quad++) {
             const uint8_t *from = weights + quad * TILE_STEP_BYTES;
-            const __m256i four[DOT_VECS] = {ivec_load(from), ivec_load(from + 32),
-                                            ivec_load(from + TILE_BYTES), ivec_load(from + TILE_BYTES + 32)};
+            const __m256i four[PANEL_VECS] = {ivec_load(from), ivec_load(from + 32),
+                                              ivec_load(from + TILE_BYTES),
+                                              ivec_load(from + TILE_BYTES + 32)};
             _mm_prefetch((const char *)from + TILES_AHEAD_BYTES, _MM_HINT_T0);
             _mm_prefetch((const char *)from + TILE_BYTES + TILES_AHEAD_BYTES, _MM_HINT_T0);
             UNROLL
@@ -148,7 +136,7 @@ static ALWAYS_INLINE void dot_narrow(const uint8_t *rows, const uint8_t *weights
                 const __m256i row = ivec_broadcast(rows + t * TILE_STEP_BYTES + quad * 4);
                 const __m256i magnitude = _mm256_abs_epi8(row);
                 UNROLL
-                for (size_t v = 0; v < DOT_VECS; v++) {
+                for (size_t v = 0; v < PANEL_VECS; v++) {
                     const __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(four[v], row));
                     sums[t][v] = _mm256_add_epi32(sums[t][v], _mm256_madd_epi16(pairs, ones));
                 }
@@ -159,14 +147,14 @@ static ALWAYS_INLINE void dot_narrow(const uint8_t *rows, const uint8_t *weights
 
 static ALWAYS_INLINE void dot(const struct slice *slice, const enum product product,
                               struct tiles_scratch *scratch, uint32_t index, const uint32_t tokens,
-                              ivec sums[DOT_TOKENS][DOT_VECS])
+                              const size_t first, const size_t vecs, ivec sums[DOT_TOKENS][PANEL_VECS])
 {
     if (product == PRODUCT_BF16) {
-        dot_bf16(slice, scratch, index, tokens, sums);
+        dot_bf16(slice, scratch, index, tokens, first, vecs, sums);
     } else if (tokens >= WIDE_TOKENS || is_wide(slice)) {
-        dot_wide(scratch->rows[index], scratch->weights, slice->steps, tokens, sums, 0);
-        dot_wide(scratch->rows[index], scratch->weights, slice->steps, tokens, sums, 1);
-    } else {
+        dot_wide(scratch->rows[index], scratch->weights + first * sizeof(ivec), slice->steps, tokens, vecs,
+                 sums);
+    } else { /* all outputs at once: DOT_TOKENS is twice as many as come here */
         const uint32_t token = slice->token_first + index;
         dot_narrow(tile_row(slice->job->rows, slice->steps_all, token, slice->step_first), slice->weights,
                    slice->steps, tokens < WIDE_TOKENS ? tokens : 1, sums);

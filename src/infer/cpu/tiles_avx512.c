@@ -9,11 +9,8 @@
 #include <string.h>
 
 #define DOT_TOKENS 8
-enum {
-    DOT_VECS = TILE_OUTPUTS / LANES,
-    DOT_VECS_AT_ONCE = DOT_VECS,
-    INT8_SLICE_STEPS = TILES_SLICE_BYTES / TILE_BLOCK_BYTES
-};
+#define DOT_VECS (TILE_OUTPUTS / LANES)
+enum { INT8_SLICE_STEPS = TILES_SLICE_BYTES / TILE_BLOCK_BYTES };
 
 #include "infer/cpu/vector_bf16.inc"
 
@@ -71,11 +68,11 @@ static ALWAYS_INLINE void dot_int8(const struct slice *slice, uint32_t index, co
 
 static ALWAYS_INLINE void dot(const struct slice *slice, const enum product product,
                               struct tiles_scratch *scratch, uint32_t index, const uint32_t tokens,
-                              ivec sums[DOT_TOKENS][DOT_VECS])
+                              const size_t first, const size_t vecs, ivec sums[DOT_TOKENS][DOT_VECS])
 {
     if (product == PRODUCT_BF16)
-        dot_bf16(slice, scratch, index, tokens, sums);
-    else
+        dot_bf16(slice, scratch, index, tokens, first, vecs, sums);
+    else /* all outputs at once, always */
         dot_int8(slice, index, tokens, sums);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define DOT_TOKENS 12
+#define DOT_VECS (TILE_OUTPUTS / LANES)
 
 static inline uint32_t slice_steps_max(enum product product)
 {

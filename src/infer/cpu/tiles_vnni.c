@@ -1,5 +1,5 @@
-/* PRODUCT_INT8 by AVX-512 with VNNI, which multiplies unsigned rows by signed weights and adds four to a sum at
- * once: rows are prepared as q + 128, and sums begin at -128 times the weights' sum. */
+/* PRODUCT_INT8 by AVX-512 with VNNI, which multiplies unsigned rows by signed weights and adds four to a sum
+ * at once: rows are prepared as q + 128, and sums begin at -128 times the weights' sum. */
 #if defined(__x86_64__)
 
 #include "infer/cpu/tiles_vector.h"
@@ -10,6 +10,7 @@
 
 /* With up to 24 sums, the loads of a step take two thirds of its multiplications' time. */
 #define DOT_TOKENS 12
+#define DOT_VECS (TILE_OUTPUTS / LANES)
 
 static inline uint32_t slice_steps_max(enum product product)
 {
@@ -37,7 +38,8 @@ void tiles_matmul_vnni(const struct matmul_job *job)
     multiply_tiles(job, PRODUCT_INT8);
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------------ */
+/* ---- rows ------------------------------------------------------------------------------------------------
+ */
 
 static inline void store_rounded(int8_t *to, vec value)
 {

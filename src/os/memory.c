@@ -1,7 +1,12 @@
 #include "os/memory.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+static const size_t CACHE_LINE_BYTES = 64;
+static const size_t HUGE_PAGE_BYTES = (size_t)2 << 20; /* of x86-64, and of most that have others */
 
 /* The container's limit; 0 where there is none. */
 static uint64_t cgroup_limit(void)
@@ -22,4 +27,18 @@ uint64_t memory_total_bytes(void)
     const uint64_t machine = pages > 0 && page_bytes > 0 ? (uint64_t)pages * (uint64_t)page_bytes : 0;
     const uint64_t limit = cgroup_limit();
     return limit > 0 && (limit < machine || machine == 0) ? limit : machine;
+}
+
+void *memory_allocate(size_t bytes)
+{
+    const size_t huge_bytes = bytes / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    const size_t alignment = huge_bytes > 0 ? HUGE_PAGE_BYTES : CACHE_LINE_BYTES;
+    void *memory = NULL;
+    if (bytes > SIZE_MAX - HUGE_PAGE_BYTES || posix_memalign(&memory, alignment, bytes > 0 ? bytes : 1) != 0)
+        return NULL;
+#if defined(MADV_HUGEPAGE)
+    if (huge_bytes > 0)
+        (void)madvise(memory, huge_bytes, MADV_HUGEPAGE); /* an advice: without it all works as well */
+#endif
+    return memory;
 }

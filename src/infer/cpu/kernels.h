@@ -23,7 +23,7 @@ struct packed_matrix {
     uint32_t rows, columns; /* rows counts gate and up */
     uint32_t panel_rows, panel_count;
     enum product product;
-    enum tensor_type type; /* PRODUCT_F32: as packed, F32, F16, BF16 or Q8_0 */
+    enum tensor_type type; /* PRODUCT_F32: as packed, F32, F16, BF16, Q8_0 or Q4_0 */
     bool gated;
     size_t panel_bytes;
     uint8_t *panels; /* 64-byte aligned; owned */

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "infer/cpu/packing.h"
+#include "os/memory.h"
 
 #include <assert.h>
 #include <math.h>
@@ -193,7 +194,7 @@ dobby_code tiles_pack_by(tile_round_row *round, const struct tensor *tensors, si
     dobby_code code = DOBBY_OK;
     const struct tile_row_scratch scratch = {.values = aligned_alloc(ALIGNMENT, step_bytes * sizeof(float)),
                                              .bytes = aligned_alloc(ALIGNMENT, step_bytes)};
-    packed.panels = aligned_alloc(ALIGNMENT, bytes);
+    packed.panels = memory_allocate(bytes);
     if (packed.panels == NULL || scratch.values == NULL || scratch.bytes == NULL) {
         code = DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "packing a (%u, %u) matrix needs %zu bytes", packed.rows,
                           packed.columns, bytes);

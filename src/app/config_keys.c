@@ -46,7 +46,7 @@ const struct config_key_spec config_keys[CONFIG_KEY_COUNT] = {
     [CONFIG_ENGINE_PRECISION] = {.name = "engine.precision",
                                  .type = CONFIG_CHOICE,
                                  .default_text = "auto",
-                                 .choices = {"auto", "exact", "bf16", "int8"},
+                                 .choices = {"auto", "exact", "bf16", "int8", "int4"},
                                  .environment = {"DOBBY_ENGINE_PRECISION"},
                                  .help = "exact: weights as stored, F32 arithmetic; auto: the fastest here "
                                          "that is as good"},

@@ -33,7 +33,7 @@ refuse "sessions that are none" 2 APP-0001 "--sessions must be" "$program" bench
 refuse "no sessions" 2 APP-0001 "--sessions must be" "$program" bench engine --sessions 0
 refuse "an unknown shape" 2 APP-0001 "there is no shape 'large'" "$program" bench engine --shape large
 refuse "an unknown kernel" 2 APP-0001 "no kernel is called 'upp'" "$program" bench kernels --only upp
-refuse "an unknown precision" 2 APP-0001 "one of: auto, exact, bf16, int8" "$program" bench engine --precision f16
+refuse "an unknown precision" 2 APP-0001 "one of: auto, exact, bf16, int8, int4" "$program" bench engine --precision f16
 refuse "a report that is not there" 6 OS-0002 "nothing.json" "$program" bench kernels --against nothing.json
 echo '[]' >list.json
 refuse "a report that is none" 1 BASE-0003 "a report is an object" "$program" bench kernels --against list.json

@@ -24,7 +24,7 @@ static dobby_code pack_tiles(const struct tensor *tensors, size_t count, enum pr
 
 static void matmul_tiles(const struct matmul_job *job)
 {
-    if (job->weights->product == PRODUCT_INT8 && cpu_features()->avx512_vnni)
+    if (job->weights->product != PRODUCT_BF16 && cpu_features()->avx512_vnni)
         tiles_matmul_vnni(job);
     else if (job->weights->product == PRODUCT_BF16 && cpu_features()->avx512_bf16)
         tiles_matmul_bf16(job);
@@ -49,6 +49,7 @@ static void prepare(const struct prepare_job *job)
 const struct kernels kernels_avx512 = {
     .name = "avx512",
     .step_rows = 128,
+    .has_int4 = true,
     .choose_product = choose_product,
     .pack = pack,
     .scratch_bytes = scratch_bytes,

@@ -1,4 +1,4 @@
-/* PRODUCT_INT8 and PRODUCT_BF16 by vectors, for the sets without tiles, and packing for all: as the functions
+/* The rounded products by vectors, for the sets without tiles, and packing for all: as the functions
  * of tiles.h, to the same bits but for the exponential of gated products. */
 #ifndef INFER_CPU_TILES_VECTOR_H
 #define INFER_CPU_TILES_VECTOR_H
@@ -10,12 +10,14 @@ enum {
     TILES_PANEL_BLOCK = 4,     /* panels that they serve */
     TILES_SLICE_BYTES = 16384, /* of a panel made wider, half of L1 */
     TILES_ROW_BYTES = 512,     /* of a row made wider */
-    TILES_AHEAD_BYTES = 4096   /* weights that only pass by are asked for so far ahead */
+    TILES_UNPACKED_STEPS = 8,  /* of an INT4 panel, as INT8: half of L1 */
+    TILES_AHEAD_BYTES = 16384   /* weights that only pass by are asked for so far ahead */
 };
 
-/* kernels.scratch_bytes for both products. */
+/* kernels.scratch_bytes for the rounded products. */
 struct tiles_scratch {
     uint8_t weights[TILES_SLICE_BYTES];
+    uint8_t unpacked[TILES_UNPACKED_STEPS * TILE_BLOCK_BYTES];
     int32_t sums[TILES_PANEL_BLOCK][TILES_BLOCK_TOKENS][TILE_OUTPUTS];  /* so far; BF16: the bits of F32 */
     float outputs[TILES_PANEL_BLOCK][TILES_BLOCK_TOKENS][TILE_OUTPUTS]; /* INT8: of the groups so far */
     uint8_t rows[TILES_BLOCK_TOKENS][TILES_ROW_BYTES];

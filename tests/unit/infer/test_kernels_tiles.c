@@ -2,6 +2,7 @@
  * INT8 agrees to the bit; BF16 and what passes an exponential, within the tolerances below. */
 #include "kernels_helper.h"
 
+#include "infer/cpu/int4.h"
 #include "infer/cpu/packing.h"
 #include "infer/cpu/tiles_vector.h"
 #include "os/cpu.h"
@@ -187,7 +188,7 @@ static void check_prepared(const char *what, const struct fixture *f, const stru
             for (size_t i = 0; i < TILE_STEP_BYTES; i++)
                 if (tile_row(got, steps, t, step)[i] != (tile_row(want, steps, t, step)[i] ^ row_shift))
                     fail_msg("%s: row %u, step %u was prepared otherwise", what, t, step);
-        for (uint32_t group = 0; f->product == PRODUCT_INT8 && group < int8_groups(f->columns); group++)
+        for (uint32_t group = 0; f->product != PRODUCT_BF16 && group < int8_groups(f->columns); group++)
             assert_same_bits(what, &got->scales[(size_t)group * got->tokens_max + t],
                              &want->scales[(size_t)group * want->tokens_max + t], 1);
     }
@@ -276,6 +277,12 @@ static struct packed_matrix pack(const struct kernels *set, const struct fixture
     return weights;
 }
 
+/* Sets that leave INT4 out say so. */
+static bool has_product(const struct kernels *set, enum product product)
+{
+    return product != PRODUCT_INT4 || set->has_int4;
+}
+
 /* A set against the reference: packed weights, prepared rows, products; whole and in parts. */
 static void check_set(const struct kernels *set, const struct fixture *f, const struct packed_matrix *weights,
                       const struct packed_rows *rows, const float *want)
@@ -315,7 +322,8 @@ static void check_shape(struct shape shape, struct variant variant, enum product
     struct packed_rows rows = prepare(tiles_prepare, &f, 0, f.tokens);
     float *want = multiply(sets[0], tiles_matmul, &f, &weights, &rows, f.tokens, 0);
     for (size_t s = 0; s < set_count; s++)
-        check_set(sets[s], &f, &weights, &rows, want);
+        if (has_product(sets[s], product))
+            check_set(sets[s], &f, &weights, &rows, want);
     free(want);
     packed_rows_release(&rows);
     packed_matrix_release(&weights);
@@ -356,6 +364,8 @@ static void test_neighbours_change_no_bit(void **state)
             variant.accumulate = false;
             struct fixture f = fixture_new(&seed, shape, variant, product);
             for (size_t s = 0; s < set_count; s++) {
+                if (!has_product(sets[s], product))
+                    continue;
                 struct packed_matrix weights = pack(sets[s], &f);
                 struct packed_rows all = prepare(sets[s]->prepare, &f, 0, f.tokens);
                 float *want = multiply(sets[s], sets[s]->matmul, &f, &weights, &all, f.tokens, 0);
@@ -425,6 +435,8 @@ static void test_what_is_no_number_shows(void **state)
                 for (size_t i = 0; i < COUNT_OF(broken); i++)
                     check_broken_row(sets[s], PRODUCT_INT8, variants[v], widths[w], broken[i]);
                 check_broken_row(sets[s], PRODUCT_BF16, variants[v], widths[w], NAN);
+                if (sets[s]->has_int4)
+                    check_broken_row(sets[s], PRODUCT_INT4, variants[v], widths[w], NAN);
             }
         }
     }
@@ -467,6 +479,9 @@ static void test_reference_is_the_product(void **state)
     /* Rounded weights: 32, -64 and 127 of 4/127 each (127/4 = 31.75, ties do not arise); 127, 0, -1 of 1. */
     const float want_int8[2] = {(127.0f * 32 + 2 * -64.0f - 5 * 127.0f) * (4.0f / 127.0f),
                                 127.0f * 127 + 5.0f};
+    /* Weights of four bits: -2, 4 and -8 of -0.5 each, whose multiplier is -127: (254 + 4) / 8 = 32, -504 / 8
+     * = -63 and 1020 / 8 = 127 of 4/127 each; -8, 0 and 0 of -127/8. */
+    const float want_int4[2] = {(127.0f * 32 + 2 * -63.0f - 5 * 127.0f) * (4.0f / 127.0f), 127.0f * 127};
     const float want_bf16[2] = {127.0f - 4 - 20, 127.0f * 127 + 5.0f};
     const struct tensor tensor = {
         .type = TENSOR_F32, .rows = 2, .columns = 3, .data = weights, .bytes = sizeof weights};
@@ -489,10 +504,51 @@ static void test_reference_is_the_product(void **state)
                                           .output = output,
                                           .output_stride = 2,
                                           .panel_end = 1});
-        assert_close("reference", output[0], product == PRODUCT_INT8 ? want_int8 : want_bf16, 2, 1e-6f, 0.0f);
+        const float *want = product == PRODUCT_INT8   ? want_int8
+                            : product == PRODUCT_INT4 ? want_int4
+                                                      : want_bf16;
+        assert_close("reference", output[0], want, 2, 1e-6f, 0.0f);
         assert_true(output[1][0] == 0.0f && output[1][1] == 0.0f);
         packed_matrix_release(&packed);
         packed_rows_release(&rows);
+    }
+}
+
+/* Weights of four bits, unpacked: Q4_0's own within a step of the row's INT8, others within half a step of
+ * their group and what the largest group's is more than the others'. */
+static void test_int4_weights_are_the_tensors(void **state)
+{
+    (void)state;
+    enum { ROWS = 33, COLUMNS = 96, GROUP = 32 };
+    const enum tensor_type types[] = {TENSOR_Q4_0, TENSOR_BF16, TENSOR_Q8_0};
+    uint64_t seed = 21;
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        const struct tensor tensor = random_tensor(&seed, types[i], ROWS, COLUMNS);
+        struct packed_matrix packed;
+        struct dobby_error err;
+        assert_ok(tiles_pack(&tensor, 1, PRODUCT_INT4, false, &packed, &err), &err);
+        for (uint32_t row = 0; row < ROWS; row++) {
+            float values[COLUMNS], largest = 0.0f;
+            packing_dequantize_row(&tensor, row, values);
+            for (uint32_t k = 0; k < COLUMNS; k++)
+                largest = fmaxf(largest, fabsf(values[k]));
+            const uint32_t panel = row / TILE_OUTPUTS, lane = row % TILE_OUTPUTS;
+            const float scale = int8_tail(&packed, panel)->scales[lane];
+            assert_true(types[i] == TENSOR_Q4_0 || fabsf(scale * 127.0f - largest) <= 1e-5f * largest);
+            for (uint32_t k = 0; k < COLUMNS; k++) {
+                const float got = scale * (float)int4_weight_at(&packed, panel, lane, k);
+                float furthest = 0.0f; /* of the group: 8 steps; at the other end there are only 7 */
+                for (uint32_t j = k / GROUP * GROUP; j < (k / GROUP + 1) * GROUP; j++)
+                    furthest = fmaxf(furthest, fabsf(values[j]));
+                const float allowed =
+                    types[i] == TENSOR_Q4_0 ? 1.01f * scale : furthest / 8.0f + 1.01f * scale;
+                if (!(fabsf(got - values[k]) <= allowed))
+                    fail_msg("%s: row %u, column %u is %g instead of %g", tensor_type_name(types[i]), row, k,
+                             (double)got, (double)values[k]);
+            }
+        }
+        packed_matrix_release(&packed);
+        free((void *)(uintptr_t)tensor.data);
     }
 }
 
@@ -526,6 +582,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference_is_the_product),
+        cmocka_unit_test(test_int4_weights_are_the_tensors),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_every_token_count),

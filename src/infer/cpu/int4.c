@@ -7,6 +7,71 @@
 
 enum { QUARTER_BYTES = 4, TILE_LANES = 16 };
 
+/* To the nearest whole number, ties to even, from -2^22 to 2^22: as rintf, but in two additions that
+ * compilers make vectors of. */
+static inline float nearest(float value)
+{
+    const float shift = 0x1.8p23f;
+    return (value + shift) - shift;
+}
+
+static inline float clamp_four(float value)
+{
+    const float least = value < -8.0f ? -8.0f : value;
+    return least > 7.0f ? 7.0f : least;
+}
+
+/* The value of a group that is furthest from 0; what is not finite comes before all that is. */
+static float furthest_of(const float *group)
+{
+    int32_t largest = 0;
+    float highest = 0.0f;
+    for (uint32_t k = 0; k < INT4_GROUP_COLUMNS; k++) {
+        const int32_t magnitude = tile_magnitude_bits(group[k]);
+        largest = magnitude > largest ? magnitude : largest;
+        highest = group[k] > highest ? group[k] : highest;
+    }
+    float furthest;
+    memcpy(&furthest, &largest, sizeof furthest);
+    return highest == furthest ? furthest : -furthest;
+}
+
+/* The squares of what a step loses of a group, in units of the step. */
+static float lost_by(const float *group, float factor)
+{
+    enum { SUMS = 8 };
+    float sums[SUMS] = {0.0f};
+    for (uint32_t first = 0; first < INT4_GROUP_COLUMNS; first += SUMS) {
+        for (uint32_t k = 0; k < SUMS; k++) {
+            const float at = group[first + k] * factor;
+            const float off = at - nearest(clamp_four(at));
+            sums[k] += off * off;
+        }
+    }
+    float sum = 0.0f;
+    for (uint32_t k = 0; k < SUMS; k++)
+        sum += sums[k];
+    return sum;
+}
+
+/* The step of a group, whose value furthest from 0 is given, that loses least of those which make that value
+ * -8, a little more or less, or 7: the sum of the squares decides. */
+static float best_step(const float *group, float furthest)
+{
+    static const float divisors[] = {-8.0f, -7.25f, -9.0f, 7.0f};
+    enum { DIVISORS = sizeof divisors / sizeof divisors[0] };
+    float best = furthest / divisors[0], least = INFINITY;
+    for (size_t i = 0; i < DIVISORS && furthest != 0.0f; i++) {
+        const float step = furthest / divisors[i];
+        const float lost = lost_by(group, divisors[i] / furthest) * (step * step);
+        if (lost < least) {
+            least = lost;
+            best = step;
+        }
+    }
+    return best;
+}
+
 /* Step sizes d of a row's groups, weight being d * q: Q4_0's own, or such that the value furthest from 0
  * becomes -8. Returns the largest magnitude, by its bits. */
 static int32_t int4_steps(const struct tensor *tensor, uint32_t row, const float *values, uint32_t groups,
@@ -17,17 +82,13 @@ static int32_t int4_steps(const struct tensor *tensor, uint32_t row, const float
     int32_t largest = 0;
     for (uint32_t g = 0; g < groups; g++) {
         const float *group = values + (size_t)g * INT4_GROUP_COLUMNS;
-        float furthest = 0.0f;
         if (tensor->type == TENSOR_Q4_0 && g < row_blocks) {
             uint16_t half;
             memcpy(&half, blocks + (size_t)g * Q4_0_BLOCK_BYTES, sizeof half);
-            furthest = packing_f16_to_f32(half) * -8.0f;
+            steps[g] = packing_f16_to_f32(half);
         } else {
-            for (uint32_t k = 0; k < INT4_GROUP_COLUMNS; k++)
-                if (tile_magnitude_bits(group[k]) > tile_magnitude_bits(furthest))
-                    furthest = group[k];
+            steps[g] = best_step(group, furthest_of(group));
         }
-        steps[g] = furthest * -0.125f;
         const int32_t magnitude = tile_magnitude_bits(steps[g]);
         largest = magnitude > largest ? magnitude : largest;
     }
@@ -42,8 +103,9 @@ void int4_round_row(const struct tensor *tensor, uint32_t row, const struct tile
     const struct int8_scale found =
         int8_scale_of(int4_steps(tensor, row, scratch->values, groups, scratch->steps));
     *scale = found.scale * 8.0f;
-    memset(scratch->bytes, 0, padded);
-    memset(scratch->fours, 0, padded);
+    int8_t *restrict bytes = (int8_t *)scratch->bytes, *restrict fours = scratch->fours;
+    memset(bytes, 0, padded);
+    memset(fours, 0, padded);
     memset(scratch->factors, 0, groups);
     for (uint32_t g = 0; found.finite && g < groups; g++) {
         const int32_t multiplier = (int32_t)lrintf(scratch->steps[g] * found.factor);
@@ -52,10 +114,9 @@ void int4_round_row(const struct tensor *tensor, uint32_t row, const struct tile
         const float factor = step != 0.0f ? 1.0f / step : 0.0f;
         scratch->factors[g] = (int8_t)multiplier;
         for (uint32_t k = g * INT4_GROUP_COLUMNS; k < (g + 1) * INT4_GROUP_COLUMNS; k++) {
-            float q = scratch->values[k] * factor;
-            q = q < -8.0f ? -8.0f : q > 7.0f ? 7.0f : q;
-            scratch->fours[k] = (int8_t)lrintf(q);
-            ((int8_t *)scratch->bytes)[k] = (int8_t)int4_weight(scratch->fours[k], multiplier);
+            const int32_t q = (int32_t)nearest(clamp_four(scratch->values[k] * factor));
+            fours[k] = (int8_t)q;
+            bytes[k] = (int8_t)int4_weight(q, multiplier);
         }
     }
 }

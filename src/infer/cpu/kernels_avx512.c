@@ -13,7 +13,9 @@ enum { TOKEN_TILE = 12, ATTENTION_ROW_TILE = 6 };
 /* As AVX2's choice; without VNNI, INT8 takes as many instructions as F32. */
 static enum product choose_product(enum tensor_type type)
 {
-    return type == TENSOR_F32 || !cpu_features()->avx512_vnni ? PRODUCT_F32 : PRODUCT_INT8;
+    if (type == TENSOR_F32 || !cpu_features()->avx512_vnni)
+        return PRODUCT_F32;
+    return type == TENSOR_Q4_0 ? PRODUCT_INT4 : PRODUCT_INT8;
 }
 
 static dobby_code pack_tiles(const struct tensor *tensors, size_t count, enum product product, bool gated,

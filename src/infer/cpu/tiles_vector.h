@@ -11,7 +11,7 @@ enum {
     TILES_SLICE_BYTES = 16384, /* of a panel made wider, half of L1 */
     TILES_ROW_BYTES = 512,     /* of a row made wider */
     TILES_UNPACKED_STEPS = 8,  /* of an INT4 panel, as INT8: half of L1 */
-    TILES_AHEAD_BYTES = 16384   /* weights that only pass by are asked for so far ahead */
+    TILES_AHEAD_BYTES = 16384  /* weights that only pass by are asked for so far ahead */
 };
 
 /* kernels.scratch_bytes for the rounded products. */

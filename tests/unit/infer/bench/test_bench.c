@@ -148,7 +148,11 @@ static void engines_are_measured(void **state)
         uint64_t records;
         double seconds;
         const char *precision;
-    } cases[] = {{1, 1, 1, 0, "exact"}, {3, 2, 7, 0, "bf16"}, {0, 1, 2, 0, "int8"}, {1, 1, 2, 0, NULL}, {2, 1, 0, 0.05, NULL}};
+    } cases[] = {{1, 1, 1, 0, "exact"},
+                 {3, 2, 7, 0, "bf16"},
+                 {0, 1, 2, 0, "int8"},
+                 {1, 1, 2, 0, NULL},
+                 {2, 1, 0, 0.05, NULL}};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct engine_figures row;
         struct dobby_error err;

@@ -24,6 +24,9 @@ check "bench engine of the embedded model" "$program" bench engine --model "$(re
     --sessions 1 --records 1 --precision exact --json
 same "its row" "$(jq -c '[.engine[] | [.model, .precision]]' out)" '[["dobby-nano","q8_0/f32"]]'
 
+# Memory stays what it was when the first thousand records were done.
+check "bench engine, a long row" "$program" bench engine --shape tiny --sessions 64 --records 3000 --json
+same "memory is flat" "$(jq -c '.engine[0] | .records == 3000 and .peak_rss_mb < .first_1000_rss_mb + 4' out)" true
 check "bench engine --against" "$program" bench engine --shape tiny --sessions 1,2 --records 2 --against engine.json
 same "a ratio where there is one" "$(grep -c '^tiny .*[0-9]x ' out) $(grep -c '^tiny ' out)" "1 2"
 check "bench kernels --against" "$program" bench kernels --only qkv --seconds 0 --json --against kernels.json

@@ -170,7 +170,8 @@ static void engines_are_measured(void **state)
         assert_true(row.sessions == cases[i].sessions || cases[i].sessions == 0);
         assert_int_equal(row.threads, cases[i].threads);
         assert_string_equal(row.model, "tiny");
-        assert_true(row.seconds > 0 && row.records_per_min > 0 && row.peak_rss_mb > 0);
+        assert_true(row.seconds > 0 && row.records_per_min > 0 && row.peak_rss_mb > 0 &&
+                    row.first_1000_rss_mb > 0 && row.first_1000_rss_mb <= row.peak_rss_mb);
         assert_true(row.prefill_tokens_per_s > 0 && row.decode_tokens_per_s > 0);
         assert_true(row.first_token_ms > 0 && row.first_token_ms <= row.p99_ms);
         assert_true(row.p50_ms <= row.p95_ms && row.p95_ms <= row.p99_ms);

@@ -46,3 +46,18 @@ dobby_code stores_open(const struct config *config, enum sqlite_access access, s
     };
     return store_sqlite_open(&options, out, err);
 }
+
+dobby_code stores_directory(const struct config *config, const char *named, struct buffer *out,
+                            struct dobby_error *err)
+{
+    const char *path;
+    if (named != NULL)
+        return buffer_append_string(out, named, err);
+    const dobby_code code = stores_sqlite_path(config_text(config, CONFIG_DB_URL), &path, err);
+    if (code != DOBBY_OK)
+        return code;
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return buffer_append_string(out, ".", err);
+    return buffer_append(out, path, slash > path ? (size_t)(slash - path) : 1, err);
+}

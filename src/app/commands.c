@@ -6,10 +6,10 @@
 #include <string.h>
 
 const struct command *const commands[] = {
-    &command_ingest,       &command_run,           &command_status,       &command_list,
-    &command_show,         &command_export,        &command_summarize,    &command_model_info,
-    &command_tokenize,     &command_bench_kernels, &command_bench_engine, &command_config_show,
-    &command_config_check, &command_version,       &command_help,
+    &command_ingest,      &command_run,           &command_status,       &command_list,
+    &command_show,        &command_export,        &command_summarize,    &command_model_info,
+    &command_tokenize,    &command_bench_kernels, &command_bench_engine, &command_bench_pipeline,
+    &command_config_show, &command_config_check,  &command_version,      &command_help,
 };
 const size_t command_count = sizeof commands / sizeof commands[0];
 

@@ -37,7 +37,7 @@ enum run_cap { RUN_CAP_NONE, RUN_CAP_RECORDS, RUN_CAP_TIME, RUN_CAP_TOKENS, RUN_
 const char *run_cap_name(enum run_cap cap); /* "max-records" ... */
 
 struct run_progress {
-    uint64_t total;                                /* records to do when the run began */
+    uint64_t total; /* records to do when the run began, less what others did since */
     uint64_t completed, degraded, failed, skipped; /* by this run */
     uint64_t stale;                                /* results that came too late: refused by the store */
     uint64_t retried;                              /* sent back to be tried again later */

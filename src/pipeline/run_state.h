@@ -107,7 +107,7 @@ struct run {
     uint64_t resampled, rescued;           /* tried again with other sampling, and then good */
     struct error_tally errors;
 
-    int64_t started_ns, renewed_ns, told_ns, polled_ns, recorded_ns, takeback_ns;
+    int64_t started_ns, renewed_ns, told_ns, polled_ns, recorded_ns, counted_ns, takeback_ns;
     int64_t started_us;
     double rate_now; /* records a second of late */
     int64_t rate_ns;
@@ -121,6 +121,8 @@ uint64_t run_done(const struct run *run); /* records settled for good */
 
 /* ---- begin.c ---- */
 DOBBY_NODISCARD dobby_code run_begin(struct run *run, struct dobby_error *err);
+/* How much this run may still have to do, and did. */
+void run_set_total(struct run *run, const struct store_counts *counts);
 /* Takes back the leases of owners on this machine that are certainly dead. */
 DOBBY_NODISCARD dobby_code run_take_back_dead(struct run *run, struct dobby_error *err);
 

@@ -51,7 +51,7 @@ static enum run_phase phase_of(const struct run *run)
     return run->dry && !run_has_leases(run) ? RUN_PHASE_WAITING : RUN_PHASE_RUNNING;
 }
 
-void run_tell(struct run *run, bool finished)
+void run_refresh(struct run *run, bool finished)
 {
     struct run_progress *progress = run->progress;
     int64_t now_ns = clock_monotonic_ns();
@@ -71,8 +71,13 @@ void run_tell(struct run *run, bool finished)
     progress->engine_breaker = run->engine_health.breaker.state;
     progress->phase = finished ? RUN_PHASE_ENDED : phase_of(run);
     progress->finished = finished;
+}
+
+static void tell(struct run *run)
+{
+    run_refresh(run, false);
     if (run->options->progress != NULL)
-        run->options->progress(run->options->context, progress);
+        run->options->progress(run->options->context, run->progress);
 }
 
 void run_obey(struct run *run, enum run_request request, enum run_state end, enum run_cap cap)
@@ -88,8 +93,10 @@ void run_obey(struct run *run, enum run_request request, enum run_state end, enu
     run_release_batch(run);
     if (request == RUN_DRAIN)
         engine_cancel_queued(run->engine); /* those are leases returned: only what runs is waited for */
-    if (request == RUN_STOP)
+    if (request == RUN_STOP) {
         engine_cancel_all(run->engine);
+        run_drop_jobs(run, true);
+    }
     run->stop_limits = run->stop_limits || end != RUN_CAPPED;
 }
 
@@ -173,7 +180,7 @@ dobby_code run_tick(struct run *run, struct dobby_error *err)
     int64_t now_ns = clock_monotonic_ns();
     keep_caps(run, now_ns);
     if (now_ns - run->told_ns >= RUN_PROGRESS_MS * (int64_t)1000000)
-        run_tell(run, false);
+        tell(run);
     concurrency_tick(&run->concurrency, now_ns);
     dobby_code code = renew(run, now_ns, err);
     if (code == DOBBY_OK && run_store_is_open(run))

@@ -96,6 +96,9 @@
     /* prompts */                                                                                            \
     X(PROMPT_INVALID, "PROMPT-0001", ERROR, FINAL, "the prompt template is not valid",                       \
       "the template must contain {content}, and may contain {path} and {language}")                          \
+    /* runs */                                                                                               \
+    X(ABANDONED, "RUN-0001", ERROR, FINAL, "the record takes its workers down with it",                      \
+      "summarise it alone (dobby show, dobby summarize) to see why, then: dobby retry ID")                   \
     /* application */                                                                                        \
     X(USAGE, "APP-0001", ERROR, FINAL, "the command line is not understood",                                 \
       "see: dobby --help, or dobby COMMAND --help")                                                          \

@@ -2,6 +2,7 @@
 
 #include "app/bench_records.h"
 #include "app/models.h"
+#include "app/runs.h"
 #include "base/limits.h"
 #include "drivers/sqlite/store_sqlite.h"
 #include "os/clock.h"
@@ -68,7 +69,7 @@ static dobby_code make_database(struct bench *bench, struct dobby_error *err)
 static dobby_code open_engine(struct bench *bench, struct dobby_error *err)
 {
     const int64_t before_ns = clock_monotonic_ns();
-    dobby_code code = models_open_engine(bench->options->config, 0, &bench->engine, err);
+    dobby_code code = runs_open_engine(bench->options->config, &bench->engine, err);
     if (code == DOBBY_OK)
         code = models_open_prompt(bench->options->config, bench->engine, &bench->prompt, err);
     bench->figures->open_s = seconds_since(before_ns);
@@ -83,14 +84,12 @@ static dobby_code run(struct bench *bench, struct dobby_error *err)
     struct timed_engine engine;
     timed_store_init(&store, bench->store, &figures->calls);
     timed_engine_init(&engine, bench->engine, &figures->calls);
-    const struct run_options options = {.owner = "bench",
-                                        .tokens_max = (uint32_t)config_integer(config, CONFIG_RUN_MAX_TOKENS),
-                                        .sampling = models_sampling(config),
-                                        .run_seed = (uint64_t)config_integer(config, CONFIG_RUN_SEED),
-                                        .lease_ms = config_integer(config, CONFIG_RUN_LEASE_MS),
-                                        .request = request,
-                                        .progress = progress,
-                                        .context = bench};
+    struct run_options options = runs_options(config);
+    options.owner = "bench";
+    options.run_id = "00000000-0000-7000-8000-000000000000"; /* the only one in its database */
+    options.request = request;
+    options.progress = progress;
+    options.context = bench;
     (void)process_reset_peak_rss(); /* where it cannot be, the peak includes writing the records */
     bench->begun_ns = bench->told_ns = clock_monotonic_ns();
     dobby_code code =

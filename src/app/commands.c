@@ -7,6 +7,7 @@
 
 const struct command *const commands[] = {
     &command_ingest,
+    &command_plan,
     &command_run,
     &command_status,
     &command_list,

@@ -5,6 +5,7 @@
 #include "app/app.h"
 
 extern const struct command command_ingest;
+extern const struct command command_plan;
 extern const struct command command_run;
 extern const struct command command_status;
 extern const struct command command_list;

@@ -22,6 +22,7 @@ const struct command *const commands[] = {
     &command_bench_contracts,
     &command_config_show,
     &command_config_check,
+    &command_doctor,
     &command_version,
     &command_help,
 };

@@ -20,6 +20,7 @@ extern const struct command command_bench_pipeline;
 extern const struct command command_bench_contracts;
 extern const struct command command_config_show;
 extern const struct command command_config_check;
+extern const struct command command_doctor;
 extern const struct command command_version;
 extern const struct command command_help;
 

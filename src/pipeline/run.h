@@ -14,6 +14,7 @@
 
 #include "base/breaker.h"
 #include "infer/engine.h"
+#include "pipeline/error_tally.h"
 #include "pipeline/prompt.h"
 #include "store/store_runs.h"
 
@@ -37,7 +38,7 @@ enum run_cap { RUN_CAP_NONE, RUN_CAP_RECORDS, RUN_CAP_TIME, RUN_CAP_TOKENS, RUN_
 const char *run_cap_name(enum run_cap cap); /* "max-records" ... */
 
 struct run_progress {
-    uint64_t total;                                /* records to do when the run began */
+    uint64_t total; /* records to do when the run began, less what others did since */
     uint64_t completed, degraded, failed, skipped; /* by this run */
     uint64_t stale;                                /* results that came too late: refused by the store */
     uint64_t retried;                              /* sent back to be tried again later */
@@ -49,6 +50,7 @@ struct run_progress {
     uint32_t claimed, outbox;       /* waiting for the engine; waiting to be saved */
     uint32_t sessions;              /* records that may run at once, at present */
     enum breaker_state store_breaker, engine_breaker;
+    struct error_tally errors; /* of records, the engine and the store; pardoned ones too */
     int64_t elapsed_ns;
     enum run_phase phase;
     bool finished;
@@ -75,8 +77,9 @@ struct run_options {
     uint32_t attempts_max;  /* of one record; 0: RUN_ATTEMPTS_MAX */
     int64_t retry_first_ms; /* until the second attempt, doubling after; 0: RUN_RETRY_FIRST_MS */
     int64_t outage_ms_max;  /* of a store or an engine; 0: RUN_OUTAGE_MS_MAX; negative: none is waited for */
-    uint32_t
-        sessions_min; /* below the engine's sessions: concurrency is adapted from there on; 0: it is not */
+    int64_t probe_first_ms; /* until a failed engine is tried, doubling after; 0: RUN_PROBE_FIRST_MS */
+    /* Below the engine's sessions: their number is adapted from there on. 0: it is not. */
+    uint32_t sessions_min;
     size_t cache_bytes_max; /* of results in memory; 0: RUN_CACHE_BYTES */
     int64_t cache_ttl_ms;   /* 0: RUN_CACHE_TTL_MS */
 
@@ -91,6 +94,7 @@ enum {
     RUN_ATTEMPTS_MAX = 3,
     RUN_RETRY_FIRST_MS = 1000,
     RUN_OUTAGE_MS_MAX = 300 * 1000,
+    RUN_PROBE_FIRST_MS = 500,
     RUN_CACHE_BYTES = 8 << 20,
     RUN_CACHE_TTL_MS = 3600 * 1000
 };

@@ -20,7 +20,7 @@ struct bench {
     struct store *store;
     struct engine *engine;
     struct prompt_template *prompt;
-    int64_t begun_ns, told_ns, gap_ns;
+    int64_t begun_ns, told_ns, gap_ns, age_ns;
 };
 
 static double seconds_since(int64_t ns)
@@ -38,8 +38,9 @@ static enum run_request request(void *context)
 static void progress(void *context, const struct run_progress *now)
 {
     struct bench *bench = context;
-    (void)now;
-    const int64_t now_ns = clock_monotonic_ns();
+    const int64_t now_ns = clock_monotonic_ns(), age_ns = now_ns - bench->begun_ns - now->elapsed_ns;
+    if (age_ns > bench->age_ns)
+        bench->age_ns = age_ns;
     if (now_ns - bench->told_ns > bench->gap_ns)
         bench->gap_ns = now_ns - bench->told_ns;
     bench->told_ns = now_ns;
@@ -130,6 +131,9 @@ static void fill_figures(struct bench *bench)
     snprintf(figures->model, sizeof figures->model, "%s", engine_info(bench->engine)->model);
     figures->records_per_min = figures->seconds > 0 ? (double)done * 60 / figures->seconds : 0;
     figures->progress_gap_ms = (double)bench->gap_ns / 1e6;
+    figures->progress_age_ms = (double)bench->age_ns / 1e6;
+    if (figures->calls.first_submit_ns > 0)
+        figures->first_submit_ms = (double)(figures->calls.first_submit_ns - bench->begun_ns) / 1e6;
     if (figures->calls.first_settle_ns > 0)
         figures->first_result_ms = (double)(figures->calls.first_settle_ns - bench->begun_ns) / 1e6;
     figures->database_mb = directory_mb(bench->directory.bytes);

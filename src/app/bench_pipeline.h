@@ -21,8 +21,10 @@ struct pipeline_figures {
     struct run_progress totals;
     double put_s, open_s;            /* writing the records; opening the engine */
     double seconds, records_per_min; /* the run alone */
-    double first_result_ms;          /* from the run's begin to the first stored results; 0: none */
-    double progress_gap_ms;          /* the longest time between two reports of progress */
+    double first_submit_ms; /* from the run's begin until the engine got its first record; 0: never */
+    double first_result_ms; /* and until the first results were stored */
+    double progress_gap_ms; /* the longest time between two reports of progress */
+    double progress_age_ms; /* the oldest that a report's figures were when it came */
     double peak_rss_mb, database_mb; /* after the run, its log included; 10^6 bytes */
     struct timed_calls calls;
 };

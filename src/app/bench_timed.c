@@ -121,13 +121,21 @@ TIMED(timed_engine, tokenize, TIMED_TOKENIZE,
       (struct engine * handle, const struct text_span *spans, size_t span_count, struct token_list *out,
        struct dobby_error *err),
       engine_tokenize(self->inner, spans, span_count, out, err))
-TIMED(timed_engine, submit, TIMED_SUBMIT,
-      (struct engine * handle, const struct engine_request *request, struct dobby_error *err),
-      engine_submit(self->inner, request, err))
 TIMED(timed_engine, wait, TIMED_WAIT,
       (struct engine * handle, struct engine_result *results, size_t capacity, int64_t timeout_ms,
        size_t *result_count, struct dobby_error *err),
       engine_wait(self->inner, results, capacity, timeout_ms, result_count, err))
+
+static dobby_code submit(struct engine *engine, const struct engine_request *request, struct dobby_error *err)
+{
+    const struct timed_engine *self = (const struct timed_engine *)(void *)engine;
+    const int64_t since_ns = clock_monotonic_ns();
+    const dobby_code code = engine_submit(self->inner, request, err);
+    take(self->calls, TIMED_SUBMIT, since_ns);
+    if (code == DOBBY_OK && self->calls->first_submit_ns == 0)
+        self->calls->first_submit_ns = clock_monotonic_ns();
+    return code;
+}
 
 static struct engine *inner_of(const struct engine *engine)
 {

@@ -22,7 +22,8 @@ const char *timed_call_name(enum timed_call call); /* "store_claim", "engine_wai
 struct timed_calls {
     int64_t ns[TIMED_CALL_COUNT], longest_ns[TIMED_CALL_COUNT];
     uint64_t calls[TIMED_CALL_COUNT];
-    int64_t first_settle_ns; /* monotonic: when the first results were stored; 0: none yet */
+    /* Monotonic: when the engine got its first record, when the first results were stored; 0: not yet. */
+    int64_t first_submit_ns, first_settle_ns;
 };
 
 struct timed_store {

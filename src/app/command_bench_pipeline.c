@@ -57,6 +57,8 @@ static void put_numbers(struct json_writer *json, const struct pipeline_figures 
         {"peak_rss_mb", figures->peak_rss_mb},
         {"database_mb", figures->database_mb},
         {"first_result_ms", figures->first_result_ms},
+        {"first_submit_ms", figures->first_submit_ms},
+        {"progress_age_ms", figures->progress_age_ms},
         {"progress_gap_ms", figures->progress_gap_ms},
         {"put_seconds", figures->put_s},
         {"open_seconds", figures->open_s},

@@ -39,6 +39,27 @@ same "no database was made here" "$(find . -name 'dobby*' | wc -l)" 0
 check "bench pipeline with the embedded model" "$program" bench pipeline --records 3 --bytes 200 --max-tokens-out 8 --json
 same "its records" "$(jq -c '[.model, .completed + .degraded, .tokens_out > 0]' out)" '["dobby-nano",3,true]'
 
+# contracts NAME OPTION...: status 1 just when a contract is broken; the document is in out.
+contracts() {
+    local name=$1 status=0
+    shift
+    "$program" bench contracts "$@" --json >out 2>err || status=$?
+    same "$name" "$status" "$(jq 'if .broken > 0 then 1 else 0 end' out)"
+}
+contracts "bench contracts of the store" --only 1.9
+same "rows of the store" "$(jq -c '[.contracts[] | .row, .engine] | unique' out) $(jq '.contracts | length' out)" '[null,"1.9"] 10'
+contracts "bench contracts of runs" --only 3.15 --engine null
+same "each has a limit and a figure" \
+    "$(jq -c '[.contracts[] | [.row, .engine, (.limit | type), (.measured | type)]] | unique' out)" \
+    '[["3.15","null","number","number"]]'
+same "the counts are of the rows" "$(jq -c '[.met + .broken + .not_measured == (.contracts | length), (.contracts | length)]' out)" '[true,8]'
+DOBBY_ENGINE_NULL_FAIL_MARKER=static contracts "bench contracts of runs that fail" --only 3.15 --engine null
+same "records that fail break a contract" \
+    "$(jq -c '.contracts[] | select(.contract == "records that fail") | [.measured, .verdict]' out)" '[100,"broken"]'
+DOBBY_ENGINE_NULL_FAIL_MARKER=static "$program" bench contracts --only 3.15 --engine null >out 2>err
+same "and the table says so" "$? $(grep -c 'records that fail .* broken$' out)" "1 1"
+same "no database is left" "$(find . -name 'dobby-*' | wc -l)" 0
+
 refuse "sessions that are none" 2 APP-0001 "--sessions must be" "$program" bench engine --sessions 1,many
 refuse "no sessions" 2 APP-0001 "--sessions must be" "$program" bench engine --sessions 0
 refuse "an unknown shape" 2 APP-0001 "there is no shape 'large'" "$program" bench engine --shape large
@@ -53,4 +74,5 @@ refuse "records of no bytes" 2 APP-0001 "--bytes must be from 1 to" "$program" b
 refuse "records beyond the limit" 2 APP-0001 "--bytes must be from 1 to" "$program" bench pipeline --bytes 99999999
 refuse "no such directory" 6 OS-0002 "no/where" "$program" bench pipeline --engine null --dir no/where
 refuse "no such engine" 2 APP-0001 "one of: native, null" "$program" bench pipeline --engine nul
+refuse "no such contract" 2 APP-0001 "--only" "$program" bench contracts --only 9.9
 finish

@@ -54,6 +54,10 @@ struct command {
     {                                                                                                        \
         .name = "precision", .type = OPTION_KEY, .argument = "P", .key = CONFIG_ENGINE_PRECISION             \
     }
+#define OPTION_ENGINE                                                                                        \
+    {                                                                                                        \
+        .name = "engine", .type = OPTION_KEY, .argument = "KIND", .key = CONFIG_ENGINE_KIND                  \
+    }
 #define OPTION_JSON                                                                                          \
     {                                                                                                        \
         .name = "json", .type = OPTION_SWITCH, .help = "print JSON"                                          \

@@ -188,6 +188,7 @@ done:
 static const struct option_spec option_specs[] = {
     OPTION_DB,
     OPTION_MODEL,
+    OPTION_ENGINE,
     {.name = "sessions", .type = OPTION_KEY, .argument = "N", .key = CONFIG_ENGINE_SESSIONS},
     {.name = "threads", .type = OPTION_KEY, .argument = "N", .key = CONFIG_ENGINE_THREADS},
     OPTION_PRECISION,

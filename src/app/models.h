@@ -21,7 +21,8 @@ DOBBY_NODISCARD dobby_code models_open_tokenizer(const struct config *config, st
                                                  struct tokenizer **tokenizer, struct dobby_error *err);
 /* The configured engine, but for its model. Its texts are borrowed from the configuration. */
 struct engine_native_options models_engine_options(const struct config *config);
-/* Opens the native engine. sessions 0: as configured. Fails: MODEL_NOT_FOUND, and as engine_native_open. */
+/* Opens the configured kind of engine. sessions 0: as configured. Fails: as engine_null_open, and for the
+ * native engine MODEL_NOT_FOUND, and as engine_native_open. */
 DOBBY_NODISCARD dobby_code models_open_engine(const struct config *config, uint32_t sessions,
                                               struct engine **out, struct dobby_error *err);
 /* The configured prompt file, or the built-in template that suits the engine's model.

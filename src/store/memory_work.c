@@ -157,25 +157,6 @@ static dobby_code settlement_init(struct settlement *settlement, struct memory_s
     return DOBBY_OK;
 }
 
-static enum record_state state_after(enum outcome_kind kind)
-{
-    switch (kind) {
-    case OUTCOME_COMPLETED:
-        return RECORD_COMPLETED;
-    case OUTCOME_DEGRADED:
-        return RECORD_DEGRADED;
-    case OUTCOME_FAILED:
-        return RECORD_FAILED;
-    case OUTCOME_SKIPPED:
-        return RECORD_SKIPPED;
-    case OUTCOME_RELEASED:
-        return RECORD_PENDING;
-    case OUTCOME_UNKNOWN:
-        break;
-    }
-    return RECORD_UNKNOWN;
-}
-
 static void settle_one(struct settlement *settlement, struct outcome *outcome, int64_t now_us)
 {
     struct entry *entry = settlement->entry;
@@ -183,7 +164,7 @@ static void settle_one(struct settlement *settlement, struct outcome *outcome, i
     outcome->stale = entry == NULL || entry->state != RECORD_LEASED;
     if (outcome->stale)
         return;
-    leave_lease(entry, state_after(outcome->kind), now_us);
+    leave_lease(entry, outcome_state(outcome->kind), now_us);
     if (outcome->kind == OUTCOME_RELEASED)
         entry->tries--;
     text_swap(&entry->error_id, &settlement->error_id);

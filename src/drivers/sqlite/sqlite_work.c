@@ -165,25 +165,6 @@ static dobby_code add_summary(struct sqlite_handle *handle, int64_t seq, const s
     return code;
 }
 
-static enum record_state state_after(enum outcome_kind kind)
-{
-    switch (kind) {
-    case OUTCOME_COMPLETED:
-        return RECORD_COMPLETED;
-    case OUTCOME_DEGRADED:
-        return RECORD_DEGRADED;
-    case OUTCOME_FAILED:
-        return RECORD_FAILED;
-    case OUTCOME_SKIPPED:
-        return RECORD_SKIPPED;
-    case OUTCOME_RELEASED:
-        return RECORD_PENDING;
-    case OUTCOME_UNKNOWN:
-        break;
-    }
-    return RECORD_UNKNOWN;
-}
-
 static dobby_code settle_one(struct sqlite_handle *handle, struct outcome *outcome, int64_t now_unix_us,
                              struct dobby_error *err)
 {
@@ -193,7 +174,7 @@ static dobby_code settle_one(struct sqlite_handle *handle, struct outcome *outco
     dobby_code code =
         sqlite_bind(handle, STATEMENT_SETTLE,
                     VALUES(sqlite_text(outcome->record_id), sqlite_integer(outcome->attempt),
-                           sqlite_integer(state_after(outcome->kind)), sqlite_text(outcome->error_id),
+                           sqlite_integer(outcome_state(outcome->kind)), sqlite_text(outcome->error_id),
                            sqlite_text(outcome->reason), sqlite_integer(now_unix_us),
                            sqlite_integer(outcome->kind == OUTCOME_RELEASED)),
                     &statement, err);

@@ -4,7 +4,7 @@
 #
 # DOBBY_CHAOS=full asks for the full form (make chaos); the short one is what `make check` runs.
 # DOBBY_TEST_SEED=N repeats the random moments of an earlier test.
-# The workers run the null engine, whose text depends on the prompt alone: what is put to the test is the
+# The workers run the null engine, which gives every record the same text: what is put to the test is the
 # pipeline and the store, so a record costs a stated delay and no inference.
 source "$(dirname "${BASH_SOURCE[0]}")/../e2e/expect.bash" "$@"
 for tool in sqlite3 jq; do
@@ -137,7 +137,7 @@ results() {
 undisturbed() {
     local name=$1
     (
-        export DOBBY_DB=sqlite:$work/calm.db
+        export DOBBY_DB=sqlite:$work/calm.db DOBBY_ENGINE_NULL_DELAY_MS=0
         rm -f "$work"/calm.db*
         "$program" ingest source && "$program" run "${@:2}"
     ) >calm.out 2>calm.err || { fail "$name: the undisturbed run" "$(cat calm.err)"; return; }

@@ -7,7 +7,7 @@ source "$(dirname "$0")/chaos.bash" "$1"
 library=$(find /usr/lib /usr/local/lib -name 'libfaketimeMT.so.1' 2>/dev/null | head -n 1)
 [ -n "$library" ] || { echo "skipped: there is no libfaketime (Debian's package faketime)"; exit 77; }
 jumps=$(in_form 4 40)
-export DOBBY_ENGINE_NULL_DELAY_MS=20
+export DOBBY_ENGINE_NULL_DELAY_MS=60
 # What reads the file again at each question sees a jump as a process sees the machine's. The monotonic clock
 # does not jump there either.
 set_clock() { echo "$1" >clock.new && mv clock.new clock; }

@@ -4,7 +4,7 @@
 source "$(dirname "$0")/chaos.bash" "$1"
 
 seconds=$(in_form 4 30)
-export DOBBY_ENGINE_NULL_DELAY_MS=20 DOBBY_STORE_BUSY_TIMEOUT_MS=500
+export DOBBY_ENGINE_NULL_DELAY_MS=50 DOBBY_STORE_BUSY_TIMEOUT_MS=500
 add_records 600
 start first --sessions 4
 start second --sessions 4

@@ -4,7 +4,7 @@
 source "$(dirname "$0")/chaos.bash" "$1"
 
 kills=$(in_form 8 100)
-export DOBBY_ENGINE_NULL_DELAY_MS=20
+export DOBBY_ENGINE_NULL_DELAY_MS=60
 workers=(first second third)
 start_one() { start "$1" --sessions $((RANDOM % 8 + 1)); }
 

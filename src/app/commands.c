@@ -6,10 +6,11 @@
 #include <string.h>
 
 const struct command *const commands[] = {
-    &command_ingest,       &command_run,           &command_status,       &command_list,
-    &command_show,         &command_export,        &command_summarize,    &command_model_info,
-    &command_tokenize,     &command_bench_kernels, &command_bench_engine, &command_config_show,
-    &command_config_check, &command_version,       &command_help,
+    &command_ingest,      &command_run,          &command_status,        &command_runs,
+    &command_pause,       &command_resume,       &command_cancel,        &command_retry,
+    &command_list,        &command_show,         &command_export,        &command_summarize,
+    &command_model_info,  &command_tokenize,     &command_bench_kernels, &command_bench_engine,
+    &command_config_show, &command_config_check, &command_version,       &command_help,
 };
 const size_t command_count = sizeof commands / sizeof commands[0];
 
@@ -25,7 +26,7 @@ static const char exit_statuses[] =
     "  3    run: some records failed\n"
     "  4    the model or the engine\n"
     "  5    the database\n"
-    "  6    the input: nothing to ingest, no such file, content too long\n"
+    "  6    the input: nothing to ingest, no such file or run, content too long\n"
     "  130  interrupted\n";
 
 const struct command *command_find(int argc, char **argv, int *words)

@@ -7,6 +7,11 @@
 extern const struct command command_ingest;
 extern const struct command command_run;
 extern const struct command command_status;
+extern const struct command command_runs;
+extern const struct command command_pause;
+extern const struct command command_resume;
+extern const struct command command_cancel;
+extern const struct command command_retry;
 extern const struct command command_list;
 extern const struct command command_show;
 extern const struct command command_export;

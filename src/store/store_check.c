@@ -169,3 +169,27 @@ dobby_code store_check_run(const struct run_row *row, bool update, struct dobby_
                           run_state_name(row->state), row->ended_unix_us == 0 ? "needs" : "cannot have");
     return DOBBY_OK;
 }
+
+dobby_code store_check_command(const char *id_prefix, const struct run_row *active,
+                               const struct run_row *ended, enum run_command command, struct dobby_error *err)
+{
+    if (active == NULL && ended != NULL && id_prefix[0] != '\0')
+        return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "the run %s is %s; it takes no more commands",
+                          ended->id, run_state_name(ended->state));
+    if (active == NULL && id_prefix[0] == '\0')
+        return DOBBY_FAIL(err, DOBBY_STORE_NOT_FOUND, "no run is active");
+    if (active == NULL)
+        return DOBBY_FAIL(err, DOBBY_STORE_NOT_FOUND, "no run's id is or begins with %s", id_prefix);
+    if (active->command == RUN_COMMAND_CANCEL && command != RUN_COMMAND_CANCEL)
+        return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "the run %s is being canceled; it cannot %s",
+                          active->id, run_command_name(command));
+    return DOBBY_OK;
+}
+
+dobby_code store_fail_ambiguous_run(const char *id_prefix, struct dobby_error *err)
+{
+    if (id_prefix[0] == '\0')
+        return DOBBY_FAIL(err, DOBBY_STORE_AMBIGUOUS_ID, "more than one run is active");
+    return DOBBY_FAIL(err, DOBBY_STORE_AMBIGUOUS_ID, "more than one active run's id begins with %s",
+                      id_prefix);
+}

@@ -22,4 +22,14 @@ DOBBY_NODISCARD dobby_code store_check_provenance(const struct provenance_key *k
 /* The parts of a run's row that store_run_begin or, with update, store_run_update writes. */
 DOBBY_NODISCARD dobby_code store_check_run(const struct run_row *row, bool update, struct dobby_error *err);
 
+/* ---- for drivers ---- */
+
+/* Whether the command can be given: active is the one active run whose id begins with id_prefix, or NULL;
+ * ended is any ended one, or NULL. Fails as store_run_command. */
+DOBBY_NODISCARD dobby_code store_check_command(const char *id_prefix, const struct run_row *active,
+                                               const struct run_row *ended, enum run_command command,
+                                               struct dobby_error *err);
+/* Several active runs have this prefix. Returns STORE_AMBIGUOUS_ID. */
+DOBBY_NODISCARD dobby_code store_fail_ambiguous_run(const char *id_prefix, struct dobby_error *err);
+
 #endif

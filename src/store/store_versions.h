@@ -52,10 +52,10 @@ DOBBY_NODISCARD dobby_code store_requeue_stale(struct store *store, const struct
                                                int64_t now_unix_us, uint64_t limit,
                                                struct stale_counts *counts, struct dobby_error *err);
 
-/* Makes records PENDING again with no tries: FAILED, DEGRADED and those that a run SKIPPED (which->state
- * says which; RECORD_UNKNOWN: all three). id_prefix, path_glob and limit choose among them; a current
- * summary stays so until it is replaced. Transactions and *count as with store_requeue_stale.
- * Fails: INVALID_ARGUMENT for another state. */
+/* Makes records PENDING again with no tries: DEGRADED, FAILED and those that a run SKIPPED (which->state
+ * says which; RECORD_UNKNOWN: all three). id_prefix, path_glob and limit choose among them, in this order of
+ * states and that of the puts; a current summary stays so until it is replaced. Transactions and *count as
+ * with store_requeue_stale. Fails: INVALID_ARGUMENT for another state. */
 DOBBY_NODISCARD dobby_code store_requeue(struct store *store, const struct record_filter *which,
                                          int64_t now_unix_us, uint64_t *count, struct dobby_error *err);
 

@@ -88,6 +88,66 @@ static const char *const migrations[] = {
 
     "PRAGMA application_id = 1148150370;"
     "PRAGMA user_version = 1;",
+
+    /* 2: retries that wait, what the current summary is made with, reused results, runs */
+    "ALTER TABLE record ADD COLUMN not_before_us INTEGER"
+    " CHECK(not_before_us IS NULL OR state = 1);" /* a retry waits until then */
+    /* Of the current summary, here again so that counting and finding what is stale reads one index. */
+    "ALTER TABLE record ADD COLUMN provenance_id INTEGER REFERENCES provenance(id);"
+    "ALTER TABLE record ADD COLUMN tokens_in INTEGER;"
+    "ALTER TABLE record ADD COLUMN tokens_out INTEGER;"
+    "ALTER TABLE summary ADD COLUMN reused INTEGER NOT NULL DEFAULT 0 CHECK(reused IN (0, 1));"
+    "ALTER TABLE summary ADD COLUMN degraded_reason TEXT;" /* NULL: it is good */
+
+    "UPDATE summary SET degraded_reason = (SELECT reason FROM record WHERE seq = record_seq AND state = 4)"
+    " WHERE current = 1;"
+    "UPDATE record SET (provenance_id, tokens_in, tokens_out) ="
+    " (SELECT provenance_id, tokens_in, tokens_out FROM summary WHERE record_seq = record.seq"
+    " AND current = 1);"
+
+    "DROP INDEX record_work;"
+    "CREATE INDEX record_work ON record(state, lease_until_us, not_before_us);"
+    "CREATE INDEX record_result ON record(provenance_id, state, tokens_in, tokens_out)"
+    " WHERE provenance_id IS NOT NULL;"
+    "CREATE INDEX summary_result ON summary(result_key);"
+
+    /* The long texts last: what is asked for often is found before them. */
+    "CREATE TABLE run("
+    " seq INTEGER PRIMARY KEY," /* the order in which they began */
+    " id TEXT NOT NULL UNIQUE,"
+    " owner TEXT NOT NULL,"
+    " state INTEGER NOT NULL CHECK(state BETWEEN 1 AND 8),"     /* enum run_state */
+    " command INTEGER NOT NULL CHECK(command BETWEEN 1 AND 4)," /* enum run_command */
+    " command_us INTEGER,"
+    " started_us INTEGER NOT NULL,"
+    " heartbeat_us INTEGER NOT NULL,"
+    " ended_us INTEGER,"
+    " total INTEGER NOT NULL,"
+    " completed INTEGER NOT NULL,"
+    " degraded INTEGER NOT NULL,"
+    " failed INTEGER NOT NULL,"
+    " skipped INTEGER NOT NULL,"
+    " stale INTEGER NOT NULL,"
+    " retried INTEGER NOT NULL,"
+    " reused INTEGER NOT NULL,"
+    " tokens_in INTEGER NOT NULL,"
+    " tokens_out INTEGER NOT NULL,"
+    " end_reason TEXT,"
+    " settings TEXT NOT NULL,"
+    " metrics TEXT NOT NULL,"
+    " CHECK((state IN (1, 2)) = (ended_us IS NULL))"
+    ") STRICT;"
+    "CREATE INDEX run_active ON run(owner) WHERE state IN (1, 2);"
+
+    "CREATE VIEW runs AS SELECT"
+    " id, CASE state WHEN 1 THEN 'running' WHEN 2 THEN 'paused' WHEN 3 THEN 'finished' WHEN 4 THEN 'capped'"
+    " WHEN 5 THEN 'canceled' WHEN 6 THEN 'interrupted' WHEN 7 THEN 'failed' WHEN 8 THEN 'lost' END AS state,"
+    " datetime(started_us / 1000000, 'unixepoch') AS started,"
+    " datetime(ended_us / 1000000, 'unixepoch') AS ended,"
+    " total, completed, degraded, failed, skipped, stale, retried, reused, tokens_in, tokens_out, end_reason,"
+    " settings, metrics FROM run ORDER BY seq DESC;"
+
+    "PRAGMA user_version = 2;",
 };
 
 static_assert(sizeof migrations / sizeof migrations[0] == SQLITE_SCHEMA_VERSION, "one migration a version");

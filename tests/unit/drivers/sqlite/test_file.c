@@ -106,16 +106,23 @@ static void the_schema_guards_the_invariants(void **state)
 {
     static const char *const statements[] = {
         "INSERT INTO summary SELECT seq + 1, 'x', record_seq, result_key, 0, text, confidence, provenance_id,"
-        " 1, 1, 1, content_sha256, 1 FROM summary", /* an equal key */
+        " 1, 1, 1, content_sha256, 1, 0, NULL FROM summary", /* an equal key */
         "INSERT INTO summary SELECT seq + 1, 'x', record_seq, zeroblob(32), 1, text, confidence,"
-        " provenance_id, 1, 1, 1, content_sha256, 1 FROM summary", /* a second current one */
+        " provenance_id, 1, 1, 1, content_sha256, 1, 0, NULL FROM summary", /* a second current one */
         "INSERT INTO summary SELECT seq + 1, 'x', 999, zeroblob(32), 1, text, confidence,"
-        " provenance_id, 1, 1, 1, content_sha256, 1 FROM summary", /* of no record */
-        "UPDATE record SET state = 2",                             /* leased to nobody */
-        "UPDATE record SET owner = 'w', lease_until_us = 1",       /* a lease on what is done */
+        " provenance_id, 1, 1, 1, content_sha256, 1, 0, NULL FROM summary", /* of no record */
+        "UPDATE record SET state = 2",                                      /* leased to nobody */
+        "UPDATE record SET owner = 'w', lease_until_us = 1",                /* a lease on what is done */
         "UPDATE record SET state = 7",
         "UPDATE record SET content_sha256 = x'00'",
+        "UPDATE record SET not_before_us = 1", /* waiting with what is done */
+        "UPDATE record SET provenance_id = 999",
         "UPDATE summary SET confidence = 2",
+        "UPDATE summary SET reused = 2",
+        "INSERT INTO run SELECT 1, 'r', 'w', 1, 1, 0, 1, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, '{}', "
+        "'{}'",
+        "INSERT INTO run SELECT 1, 'r', 'w', 3, 1, 0, 1, 1, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, '{}', "
+        "'{}'",
         "UPDATE record SET first_line = 'one'",
         "INSERT INTO record(id, source_id, path, language, first_line, last_line, position, content_sha256,"
         " content_length, state, excluded, state_us) SELECT id, source_id, path, language, 1, 1, 1,"
@@ -169,7 +176,7 @@ static void the_file_says_what_it_is(void **state)
     struct fixture *fixture = *state;
     sqlite3 *db = test_connect(fixture->path);
     assert_int_equal(test_query(db, "PRAGMA application_id"), 0x446F6262);
-    assert_int_equal(test_query(db, "PRAGMA user_version"), 1);
+    assert_int_equal(test_query(db, "PRAGMA user_version"), 2);
     assert_int_equal(test_query(db, "PRAGMA auto_vacuum"), 0);
     assert_int_equal(test_query(db, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
     sqlite3_close(db);

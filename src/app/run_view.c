@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PATH_PART_BYTES = 32, DURATION_BYTES = 24, STARTED_CHARACTERS = 19, LABEL_COLUMNS = 14 };
+enum { PATH_PART_BYTES = 32, DURATION_BYTES = 24, STARTED_CHARACTERS = 16, LABEL_COLUMNS = 14 };
 
 /* ---- what the row says ---------------------------------------------------------------------------- */
 
@@ -150,7 +150,7 @@ static const char *duration_text(double seconds, char out[DURATION_BYTES])
 
 dobby_code run_view_append_header(struct buffer *out, struct dobby_error *err)
 {
-    return buffer_append_format(out, err, "%-*s  %-11s  %-*s  %8s  %16s  %7s  %9s  %s\n",
+    return buffer_append_format(out, err, "%-*s  %-11s  %-*s  %8s  %13s  %6s  %7s  %s\n",
                                 RUN_VIEW_ID_CHARACTERS, "RUN", "STATE", STARTED_CHARACTERS, "STARTED (UTC)",
                                 "TIME", "DONE/TOTAL", "FAILED", "REC/MIN", "WHY IT ENDED");
 }
@@ -163,7 +163,7 @@ dobby_code run_view_append_row(struct buffer *out, const struct run_view *view, 
     started[strlen("2026-01-31")] = ' ';
     (void)snprintf(share, sizeof share, "%" PRIu64 "/%" PRIu64, view->done, row->counts.total);
     dobby_code code = buffer_append_format(
-        out, err, "%-*.*s  %-11s  %.*s  %8s  %16s  %7" PRIu64 "  %9.0f", RUN_VIEW_ID_CHARACTERS,
+        out, err, "%-*.*s  %-11s  %.*s  %8s  %13s  %6" PRIu64 "  %7.0f", RUN_VIEW_ID_CHARACTERS,
         RUN_VIEW_ID_CHARACTERS, row->id, run_state_name(view->state), STARTED_CHARACTERS, started,
         duration_text(view->seconds, duration), share, row->counts.failed, view->records_per_min);
     if (code == DOBBY_OK && row->end_reason != NULL) {
@@ -217,6 +217,7 @@ struct members {
     struct dobby_error *err;
     dobby_code code;
     const char *between; /* "": nothing stands before the next one */
+    bool found;
 };
 
 static bool is_nested(const struct json *value)
@@ -240,6 +241,14 @@ static bool append_member(void *context, const char *key, size_t key_length, str
     if (members->code == DOBBY_OK)
         members->code = append_scalar(members->out, value, members->err);
     return members->code == DOBBY_OK;
+}
+
+static bool find_scalar(void *context, const char *key, size_t key_length, struct json *value)
+{
+    (void)key;
+    (void)key_length;
+    ((struct members *)context)->found = !is_nested(value);
+    return is_nested(value);
 }
 
 static dobby_code append_members(struct buffer *out, const struct json *object, struct dobby_error *err)
@@ -313,14 +322,17 @@ static dobby_code append_state(struct buffer *out, const struct run_view *view, 
 
 dobby_code run_view_append_block(struct buffer *out, const struct run_view *view, struct dobby_error *err)
 {
-    struct members parts = {.out = out, .err = err};
+    struct members parts = {.out = out, .err = err}, scalars = {0};
     dobby_code code = append_state(out, view, err);
     if (code == DOBBY_OK)
         code = append_counts(out, view, err);
     if (code == DOBBY_OK) {
         json_each_member(view->metrics, append_part, &parts);
         code = parts.code;
+        json_each_member(view->metrics, find_scalar, &scalars);
     }
+    if (code == DOBBY_OK && scalars.found)
+        code = append_labelled(out, "more", view->metrics, err);
     if (code == DOBBY_OK && json_count(view->settings) > 0)
         code = append_labelled(out, "settings", view->settings, err);
     return code;

@@ -243,9 +243,8 @@ const struct command command_cancel = {
     .name = "cancel",
     .arguments = "[RUN]",
     .summary = "End a run in another process",
-    .details =
-        WHICH_RUN "\n\nIt finishes the records that are in the engine, gives the others back and ends. The "
-                  "next dobby run does what is left.",
+    .details = WHICH_RUN "\n\nIt stores what it has finished, gives the rest back and ends. The "
+                         "next dobby run does what is left.",
     .options = OPTION_LIST(option_specs),
     .arguments_max = 1,
     .run = run_cancel,

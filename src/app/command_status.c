@@ -134,7 +134,7 @@ static const struct option_spec option_specs[] = {
 const struct command command_status = {
     .name = "status",
     .arguments = "",
-    .summary = "Count the records by state, and show why some were not summarised and what runs now",
+    .summary = "Count the records by state, show why some have no summary, and what runs now",
     .details =
         "With --watch a terminal shows one view that is redrawn: the records, the active runs with their "
         "rates, latencies, queues, breakers and last errors, and the runs that ended last. Elsewhere it is a "

@@ -1,14 +1,20 @@
 #include "app/run_view.h"
 
+#include "app/snapshot.h"
 #include "base/utf8.h"
 #include "os/clock.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { PATH_PART_BYTES = 32, DURATION_BYTES = 24, STARTED_CHARACTERS = 16, LABEL_COLUMNS = 14 };
+enum {
+    PATH_PART_BYTES = 32,
+    DURATION_BYTES = 24,
+    STARTED_CHARACTERS = 16,
+    LABEL_COLUMNS = 14,
+    HASH_CHARACTERS = 12
+};
 
 /* ---- what the row says ---------------------------------------------------------------------------- */
 
@@ -174,114 +180,6 @@ dobby_code run_view_append_row(struct buffer *out, const struct run_view *view, 
     return code == DOBBY_OK ? buffer_append_byte(out, '\n', err) : code;
 }
 
-/* "latency_ms" reads as "latency ms". */
-static dobby_code append_name(struct buffer *out, const char *name, struct dobby_error *err)
-{
-    const size_t begin = out->length;
-    const dobby_code code = utf8_append_display(out, name, strlen(name), err);
-    for (size_t i = begin; code == DOBBY_OK && i < out->length; i++) {
-        if (out->bytes[i] == '_')
-            out->bytes[i] = ' ';
-    }
-    return code;
-}
-
-static dobby_code append_label(struct buffer *out, const char *name, struct dobby_error *err)
-{
-    dobby_code code = buffer_append_string(out, "  ", err);
-    const size_t begin = out->length;
-    if (code == DOBBY_OK)
-        code = append_name(out, name, err);
-    while (code == DOBBY_OK && out->length - begin < LABEL_COLUMNS)
-        code = buffer_append_byte(out, ' ', err);
-    return code;
-}
-
-static dobby_code append_scalar(struct buffer *out, const struct json *value, struct dobby_error *err)
-{
-    double number = 0;
-    bool boolean = false;
-    const char *text = json_to_text(value, NULL);
-    if (text != NULL)
-        return utf8_append_display(out, text, strlen(text), err);
-    if (json_to_number(value, &number))
-        return buffer_append_format(
-            out, err, number == floor(number) || fabs(number) >= 1000 ? "%.0f" : "%.1f", number);
-    if (json_to_boolean(value, &boolean))
-        return buffer_append_string(out, boolean ? "yes" : "no", err);
-    return buffer_append_string(out, "-", err);
-}
-
-struct members {
-    struct buffer *out;
-    struct dobby_error *err;
-    dobby_code code;
-    const char *between; /* "": nothing stands before the next one */
-    bool found;
-};
-
-static bool is_nested(const struct json *value)
-{
-    return json_kind_of(value) == JSON_KIND_OBJECT || json_kind_of(value) == JSON_KIND_ARRAY;
-}
-
-/* One of "p50 12, p95 30": what is nested deeper is for --json. */
-static bool append_member(void *context, const char *key, size_t key_length, struct json *value)
-{
-    struct members *members = context;
-    (void)key_length;
-    if (is_nested(value))
-        return true;
-    members->code = buffer_append_string(members->out, members->between, members->err);
-    members->between = ", ";
-    if (members->code == DOBBY_OK)
-        members->code = append_name(members->out, key, members->err);
-    if (members->code == DOBBY_OK)
-        members->code = buffer_append_byte(members->out, ' ', members->err);
-    if (members->code == DOBBY_OK)
-        members->code = append_scalar(members->out, value, members->err);
-    return members->code == DOBBY_OK;
-}
-
-static bool find_scalar(void *context, const char *key, size_t key_length, struct json *value)
-{
-    (void)key;
-    (void)key_length;
-    ((struct members *)context)->found = !is_nested(value);
-    return is_nested(value);
-}
-
-static dobby_code append_members(struct buffer *out, const struct json *object, struct dobby_error *err)
-{
-    struct members members = {.out = out, .err = err, .between = ""};
-    json_each_member(object, append_member, &members);
-    return members.code;
-}
-
-static dobby_code append_labelled(struct buffer *out, const char *label, const struct json *object,
-                                  struct dobby_error *err)
-{
-    dobby_code code = append_label(out, label, err);
-    if (code == DOBBY_OK)
-        code = append_members(out, object, err);
-    return code == DOBBY_OK ? buffer_append_byte(out, '\n', err) : code;
-}
-
-/* A line for each part of the snapshot, whatever parts it has, so that what a run measures is what is shown.
- */
-static bool append_part(void *context, const char *key, size_t key_length, struct json *value)
-{
-    struct members *members = context;
-    (void)key_length;
-    if (json_kind_of(value) == JSON_KIND_OBJECT && json_count(value) > 0)
-        members->code = append_labelled(members->out, key, value, members->err);
-    for (size_t i = 0; json_kind_of(value) == JSON_KIND_ARRAY && i < json_count(value); i++) {
-        if (members->code == DOBBY_OK && json_kind_of(json_element(value, i)) == JSON_KIND_OBJECT)
-            members->code = append_labelled(members->out, key, json_element(value, i), members->err);
-    }
-    return members->code == DOBBY_OK;
-}
-
 static dobby_code append_counts(struct buffer *out, const struct run_view *view, struct dobby_error *err)
 {
     const struct run_counts *counts = &view->row->counts;
@@ -322,20 +220,16 @@ static dobby_code append_state(struct buffer *out, const struct run_view *view, 
 
 dobby_code run_view_append_block(struct buffer *out, const struct run_view *view, struct dobby_error *err)
 {
-    struct members parts = {.out = out, .err = err}, scalars = {0};
+    static const char *const told_above[] = {"phase", "seconds", "records_per_min", NULL};
     dobby_code code = append_state(out, view, err);
     if (code == DOBBY_OK)
         code = append_counts(out, view, err);
-    if (code == DOBBY_OK) {
-        json_each_member(view->metrics, append_part, &parts);
-        code = parts.code;
-        json_each_member(view->metrics, find_scalar, &scalars);
-    }
-    if (code == DOBBY_OK && scalars.found)
-        code = append_labelled(out, "more", view->metrics, err);
-    if (code == DOBBY_OK && json_count(view->settings) > 0)
-        code = append_labelled(out, "settings", view->settings, err);
-    return code;
+    if (code == DOBBY_OK)
+        code = snapshot_append_parts(out, view->metrics, err);
+    if (code == DOBBY_OK)
+        code = snapshot_append_line(out, "more", view->metrics, told_above, true, err);
+    /* A limit of 0 is none. */
+    return code == DOBBY_OK ? snapshot_append_line(out, "settings", view->settings, NULL, true, err) : code;
 }
 
 dobby_code run_view_append_line(struct buffer *out, const struct run_view *view, struct dobby_error *err)

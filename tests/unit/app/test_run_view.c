@@ -17,9 +17,15 @@ static struct run_row sample(void)
         .state = RUN_RUNNING,
         .started_unix_us = START_US,
         .heartbeat_unix_us = START_US + 60 * SECOND_US,
-        .settings = "{\"model\": \"dobby-nano\", \"nested\": {\"not\": \"shown\"}}",
-        .metrics = "{\"latency_ms\": {\"p50\": 12.5, \"p95\": 30, \"p99\": 55}, \"peak_rss_mb\": 3,"
-                   " \"errors\": [{\"id\": \"INFER-0005\", \"count\": 3, \"retryable\": false}]}",
+        .settings = "{\"model\": \"dobby-nano\", \"fingerprint\": "
+                    "\"4131fc8685b483876dfc858381516b6b15ca9d12fd31d967aee87d480432d21d\", \"max_time\": 0,"
+                    " \"nested\": {\"not\": \"shown\"}}",
+        .metrics =
+            "{\"latency_ms\": {\"p50\": 12.5, \"p95\": 30, \"p99\": 55}, \"peak_rss_mb\": 3,"
+            " \"phase\": \"store_outage\", \"cap\": null, \"peak_rss_bytes\": 12345678,"
+            " \"breakers\": {\"store\": {\"state\": \"open\", \"opened\": 1, \"last_error\": \"STORE-0003\"},"
+            " \"engine\": {\"state\": \"closed\", \"opened\": 0, \"last_error\": null}},"
+            " \"errors\": [{\"id\": \"INFER-0005\", \"count\": 3, \"retryable\": false}]}",
         .counts = {.total = 100, .completed = 20, .degraded = 3, .failed = 1, .skipped = 1, .stale = 2},
         .command = RUN_COMMAND_NONE,
     };
@@ -120,16 +126,18 @@ static void texts(void **state)
     struct buffer out = {0};
     run_view_init(&view, &row);
     assert_int_equal(run_view_append_block(&out, &view, NULL), DOBBY_OK);
-    assert_string_equal(out.bytes, "run 019ac111-2222-7333-8444-555555555555  running for 1:00, since "
-                                   "2025-11-26T23:33:20.000Z, pid 12 on far.example\n"
-                                   "  done          25 of 100, 25 records/min, ETA 3:00\n"
-                                   "  of these      20 completed, 3 degraded, 1 failed, 1 skipped; 0 reused\n"
-                                   "  also          0 to be tried again, 2 came too late\n"
-                                   "  tokens        0 read, 0 written\n"
-                                   "  latency ms    p50 12.5, p95 30, p99 55\n"
-                                   "  errors        id INFER-0005, count 3, retryable no\n"
-                                   "  more          peak rss mb 3\n"
-                                   "  settings      model dobby-nano\n");
+    assert_string_equal(out.bytes,
+                        "run 019ac111-2222-7333-8444-555555555555  running, store outage for 1:00, since "
+                        "2025-11-26T23:33:20.000Z, pid 12 on far.example\n"
+                        "  done          25 of 100, 25 records/min, ETA 3:00\n"
+                        "  of these      20 completed, 3 degraded, 1 failed, 1 skipped; 0 reused\n"
+                        "  also          0 to be tried again, 2 came too late\n"
+                        "  tokens        0 read, 0 written\n"
+                        "  latency ms    p50 12.5, p95 30, p99 55\n"
+                        "  breakers      store open (opened 1, last error STORE-0003), engine closed\n"
+                        "  errors        id INFER-0005, count 3, retryable no\n"
+                        "  more          peak rss mb 3, peak rss bytes 12 MB\n"
+                        "  settings      model dobby-nano, fingerprint 4131fc8685b4\n");
     buffer_clear(&out);
     assert_int_equal(run_view_append_line(&out, &view, NULL), DOBBY_OK);
     assert_string_equal(out.bytes,

@@ -16,6 +16,17 @@ static dobby_code open_path(const char *name, struct store **store, struct dobby
     return store_sqlite_open(&options, store, err);
 }
 
+static const struct provenance_key even_key = {"f00d", "q8_0", "greedy", "nano@1"};
+
+static struct run_row make_run(void)
+{
+    return (struct run_row){.id = "run",
+                            .owner = "w",
+                            .state = RUN_RUNNING,
+                            .settings = "{}",
+                            .metrics = "{\"a metric that is\": \"long enough to be a text of its own\"}"};
+}
+
 /* A store with a record in every state, in the middle of a synchronisation that saw only some of them. */
 static struct store *prepare(const char *name)
 {
@@ -32,6 +43,8 @@ static struct store *prepare(const char *name)
     struct outcome outcomes[] = {make_outcome("1", 1, OUTCOME_COMPLETED, &summary),
                                  make_outcome("2", 1, OUTCOME_FAILED, NULL)};
     ASSERT_OK(store_settle(store, outcomes, 2, 2, err));
+    struct run_row run = make_run();
+    ASSERT_OK(store_run_begin(store, &run, err));
     ASSERT_OK(store_sync_begin(store, "/src", 3, err));
     ASSERT_OK(store_put(store, first, 2, 3, &counts, err));
     return store;
@@ -146,6 +159,144 @@ static dobby_code do_get(struct store *store, struct dobby_error *err)
     return code;
 }
 
+static dobby_code do_list_versions(struct store *store, struct dobby_error *err)
+{
+    struct buffer out = {0};
+    struct record_filter filter = {.with_versions = true};
+    dobby_code code = store_list(store, &filter, dump_row, &out, err);
+    if (code == DOBBY_OK)
+        assert_non_null(strstr(out.bytes, " one "));
+    buffer_release(&out);
+    return code;
+}
+
+static dobby_code do_settle_retry(struct store *store, struct dobby_error *err)
+{
+    struct outcome outcomes[] = {make_outcome("3", 1, OUTCOME_RETRY, NULL),
+                                 make_outcome("4", 1, OUTCOME_RELEASED, NULL)};
+    return store_settle(store, outcomes, 2, 20, err);
+}
+
+static dobby_code do_examine(struct store *store, struct dobby_error *err)
+{
+    struct store_health health;
+    dobby_code code = store_examine(store, true, &health, err);
+    assert_string_equal(health.problem, "");
+    assert_int_equal(health.schema_version != 0, code == DOBBY_OK);
+    return code;
+}
+
+static dobby_code do_run_begin(struct store *store, struct dobby_error *err)
+{
+    struct run_row run = make_run();
+    run.id = "another";
+    return store_run_begin(store, &run, err);
+}
+
+static dobby_code do_run_update(struct store *store, struct dobby_error *err)
+{
+    enum run_command pending = RUN_COMMAND_CANCEL;
+    struct run_row run = make_run();
+    run.counts.completed = 9;
+    dobby_code code = store_run_update(store, &run, &pending, err);
+    assert_int_equal(pending, code == DOBBY_OK ? RUN_COMMAND_NONE : RUN_COMMAND_UNKNOWN);
+    return code;
+}
+
+static dobby_code do_run_poll(struct store *store, struct dobby_error *err)
+{
+    enum run_command pending = RUN_COMMAND_CANCEL;
+    dobby_code code = store_run_poll(store, "run", &pending, err);
+    assert_int_equal(pending, code == DOBBY_OK ? RUN_COMMAND_NONE : RUN_COMMAND_UNKNOWN);
+    return code;
+}
+
+static dobby_code do_run_command(struct store *store, struct dobby_error *err)
+{
+    return store_run_command(store, "r", RUN_COMMAND_PAUSE, 9, err);
+}
+
+static dobby_code do_run_lost(struct store *store, struct dobby_error *err)
+{
+    uint64_t lost = 9;
+    dobby_code code = store_run_lost(store, "w", 9, &lost, err);
+    assert_int_equal(lost, code == DOBBY_OK);
+    return code;
+}
+
+static dobby_code do_run_list(struct store *store, struct dobby_error *err)
+{
+    struct buffer out = {0};
+    dobby_code code = store_run_list(store, &(struct run_filter){.active_only = true}, dump_run, &out, err);
+    if (code == DOBBY_OK)
+        assert_non_null(strstr(out.bytes, "a text of its own"));
+    buffer_release(&out);
+    return code;
+}
+
+static dobby_code see_summary(void *context, const struct summary_row *row, struct dobby_error *err)
+{
+    unsigned *count = context;
+    (void)err;
+    (*count)++;
+    assert_string_equal(row->record_id, "1");
+    assert_string_equal(row->summary->text, "one");
+    return DOBBY_OK;
+}
+
+static dobby_code do_versions(struct store *store, struct dobby_error *err)
+{
+    unsigned count = 0;
+    dobby_code code = store_versions(store, "1", see_summary, &count, err);
+    assert_true(code != DOBBY_OK || count == 1);
+    return code;
+}
+
+static dobby_code do_find_results(struct store *store, struct dobby_error *err)
+{
+    unsigned count = 0;
+    uint8_t keys[2][SHA256_BYTES];
+    memcpy(keys[0], make_summary(99, "").result_key, SHA256_BYTES);
+    memcpy(keys[1], make_summary(1, "").result_key, SHA256_BYTES);
+    dobby_code code =
+        store_find_results(store, (const uint8_t(*)[SHA256_BYTES])keys, 2, see_summary, &count, err);
+    assert_true(code != DOBBY_OK || count == 1);
+    return code;
+}
+
+static dobby_code do_stale_count(struct store *store, struct dobby_error *err)
+{
+    uint64_t count = 9;
+    dobby_code code = store_stale_count(store, &even_key, &count, err);
+    assert_int_equal(count, code == DOBBY_OK);
+    return code;
+}
+
+static dobby_code do_requeue_stale(struct store *store, struct dobby_error *err)
+{
+    struct stale_counts counts;
+    dobby_code code = store_requeue_stale(store, &even_key, 9, 0, &counts, err);
+    /* That a second transaction finds no more may fail too, when the first one has done its work. */
+    if (code != DOBBY_OK && counts.requeued == 1) {
+        error_clear(err);
+        code = DOBBY_OK;
+    }
+    assert_int_equal(counts.requeued, code == DOBBY_OK);
+    return code;
+}
+
+static dobby_code do_requeue(struct store *store, struct dobby_error *err)
+{
+    uint64_t count = 9;
+    dobby_code code = store_requeue(store, &(struct record_filter){0}, 9, &count, err);
+    if (code != DOBBY_OK && count == 1) {
+        error_clear(err);
+        code = DOBBY_OK;
+    }
+    assert_int_equal(count, code == DOBBY_OK);
+    return code;
+}
+
 static const struct {
     const char *name;
     dobby_code (*call)(struct store *store, struct dobby_error *err);
@@ -162,6 +313,20 @@ static const struct {
     {"reasons", do_reasons},
     {"list", do_list},
     {"get", do_get},
+    {"list versions", do_list_versions},
+    {"settle with a retry", do_settle_retry},
+    {"examine", do_examine},
+    {"run_begin", do_run_begin},
+    {"run_update", do_run_update},
+    {"run_poll", do_run_poll},
+    {"run_command", do_run_command},
+    {"run_lost", do_run_lost},
+    {"run_list", do_run_list},
+    {"versions", do_versions},
+    {"find_results", do_find_results},
+    {"stale_count", do_stale_count},
+    {"requeue_stale", do_requeue_stale},
+    {"requeue", do_requeue},
 };
 
 static const struct fault_case {

@@ -201,10 +201,18 @@ static dobby_code append_state(struct buffer *out, const struct run_view *view, 
 {
     const struct run_row *row = view->row;
     char started[CLOCK_TEXT_BYTES], duration[DURATION_BYTES];
+    const char *state = run_state_name(view->state);
+    const char *phase = json_to_text(json_member(view->metrics, "phase"), NULL);
     clock_format(row->started_unix_us, started);
-    dobby_code code =
-        buffer_append_format(out, err, "run %s  %s for %s, since %s", row->id, run_state_name(view->state),
-                             duration_text(view->seconds, duration), started);
+    dobby_code code = buffer_append_format(out, err, "run %s  %s", row->id, state);
+    if (code == DOBBY_OK && phase != NULL && run_state_is_active(view->state) && strcmp(phase, state) != 0) {
+        code = buffer_append_string(out, ", ", err);
+        if (code == DOBBY_OK)
+            code = snapshot_append_name(out, phase, err);
+    }
+    if (code == DOBBY_OK)
+        code = buffer_append_format(out, err, " for %s, since %s", duration_text(view->seconds, duration),
+                                    started);
     if (code == DOBBY_OK && view->process.pid != 0)
         code = buffer_append_format(out, err, ", pid %" PRId64 " on ", view->process.pid);
     if (code == DOBBY_OK && view->process.pid != 0)

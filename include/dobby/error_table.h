@@ -97,10 +97,10 @@
     X(PROMPT_INVALID, "PROMPT-0001", ERROR, FINAL, "the prompt template is not valid",                       \
       "the template must contain {content}, and may contain {path} and {language}")                          \
     /* runs */                                                                                               \
-    X(RUN_NOT_FOUND, "RUN-0001", ERROR, FINAL, "no such run", "list the runs with: dobby runs")              \
-    X(RUN_AMBIGUOUS, "RUN-0002", ERROR, FINAL, "more than one run may be meant",                             \
+    X(RUN_NOT_FOUND, "RUN-0002", ERROR, FINAL, "no such run", "list the runs with: dobby runs")              \
+    X(RUN_AMBIGUOUS, "RUN-0003", ERROR, FINAL, "more than one run may be meant",                             \
       "name one of them by its id or the beginning of it")                                                   \
-    X(RUN_ENDED, "RUN-0003", ERROR, FINAL, "the run has ended or is about to",                               \
+    X(RUN_ENDED, "RUN-0004", ERROR, FINAL, "the run has ended or is about to",                               \
       "start another with dobby run: it goes on where this one stopped")                                     \
     /* application */                                                                                        \
     X(USAGE, "APP-0001", ERROR, FINAL, "the command line is not understood",                                 \

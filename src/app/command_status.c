@@ -72,7 +72,7 @@ static dobby_code watch_once(struct watch *watch, struct status_report *report, 
         code = append_view(&output->text, watch, report, err);
     else if (code == DOBBY_OK)
         code = append_lines(&output->text, watch, report, err);
-    return code == DOBBY_OK ? output_put(output, err) : code;
+    return code == DOBBY_OK ? output_flush(output, err) : code;
 }
 
 static dobby_code watch_until_interrupted(struct status_report *report, bool as_json, int64_t interval_ms,

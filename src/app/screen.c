@@ -21,11 +21,10 @@ static size_t fit(const char *line, size_t length, size_t columns)
     return bytes;
 }
 
-static dobby_code append_line(struct buffer *out, const char *line, size_t length, size_t columns,
-                              bool colour, struct dobby_error *err)
+static dobby_code append_line(struct buffer *out, const char *line, size_t length, size_t columns, bool bold,
+                              struct dobby_error *err)
 {
     const size_t shown = fit(line, length, columns);
-    const bool bold = colour && shown > 0 && line[0] != ' ';
     dobby_code code = buffer_append_string(out, bold ? "\x1b[1m" : "", err);
     if (code == DOBBY_OK)
         code = buffer_append(out, line, shown, err);
@@ -41,9 +40,11 @@ dobby_code screen_append(struct buffer *out, const char *text, struct screen_siz
     const size_t columns = (size.columns > 0 ? size.columns : COLUMNS_DEFAULT) - 1;
     size_t rows = size.rows > 0 ? size.rows : ROWS_DEFAULT;
     dobby_code code = buffer_append_string(out, "\x1b[H", err);
+    bool heading = true;
     for (const char *line = text; code == DOBBY_OK && *line != '\0' && rows > 1; rows--) {
         const size_t length = strcspn(line, "\n");
-        code = append_line(out, line, length, columns, colour, err);
+        code = append_line(out, line, length, columns, colour && heading && length > 0, err);
+        heading = length == 0;
         if (code == DOBBY_OK)
             code = buffer_append_byte(out, '\n', err);
         line += length + (line[length] == '\n');

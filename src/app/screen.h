@@ -9,7 +9,7 @@ struct screen_size {
 };
 
 /* Appends what redraws the screen from its top with text's lines: cut to the size, what stood there before
- * erased. With colour, a line that begins without a blank is bold. text is what utf8_append_display let
+ * erased. With colour, a paragraph's first line is bold. text is what utf8_append_display let
  * through, in lines. Pure. */
 DOBBY_NODISCARD dobby_code screen_append(struct buffer *out, const char *text, struct screen_size size,
                                          bool colour, struct dobby_error *err);

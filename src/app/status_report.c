@@ -46,7 +46,9 @@ static dobby_code append_run(struct run_listing *listing, const struct run_view 
         run_view_write_json(view, listing->json);
         return listing->json->code;
     case FORM_BLOCK:
-        return run_view_append_block(listing->out, view, err);
+        if (listing->shown > 0)
+            code = buffer_append_byte(listing->out, '\n', err);
+        return code == DOBBY_OK ? run_view_append_block(listing->out, view, err) : code;
     case FORM_ROW:
         if (listing->shown == 0)
             code = run_view_append_header(listing->out, err);

@@ -15,7 +15,11 @@ static void redraws_within_the_terminal(void **state)
     } cases[] = {
         {"nothing", "", {80, 24}, false, "\x1b[H\x1b[J"},
         {"lines", "a\n b\n", {80, 24}, false, "\x1b[Ha\x1b[K\n b\x1b[K\n\x1b[J"},
-        {"a heading is bold", "a\n b\n", {80, 24}, true, "\x1b[H\x1b[1ma\x1b[0m\x1b[K\n b\x1b[K\n\x1b[J"},
+        {"a paragraph's first line is bold",
+         "a\nb\n",
+         {80, 24},
+         true,
+         "\x1b[H\x1b[1ma\x1b[0m\x1b[K\nb\x1b[K\n\x1b[J"},
         {"an empty line is not", "\na", {80, 24}, true, "\x1b[H\x1b[K\n\x1b[1ma\x1b[0m\x1b[K\n\x1b[J"},
         {"the last column stays free", "abcd\nabc\n", {4, 24}, false, "\x1b[Habc\x1b[K\nabc\x1b[K\n\x1b[J"},
         {"the last row stays free", "a\nb\nc\n", {80, 3}, false, "\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J"},

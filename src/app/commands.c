@@ -27,7 +27,8 @@ static const char exit_statuses[] =
     "  4    the model or the engine\n"
     "  5    the database\n"
     "  6    the input: nothing to ingest, no such file or run, content too long\n"
-    "  130  interrupted\n";
+    "  7    run: --max-time, --max-tokens or --max-failures ended it\n"
+    "  130  interrupted, or canceled\n";
 
 const struct command *command_find(int argc, char **argv, int *words)
 {

@@ -29,8 +29,8 @@ dobby_code stores_sqlite_path(const char *url, const char **path, struct dobby_e
                       url[0] != '\0' ? url : "PATH");
 }
 
-dobby_code stores_open(const struct config *config, enum sqlite_access access, struct store **out,
-                       struct dobby_error *err)
+static dobby_code open_store(const struct config *config, enum sqlite_access access, int64_t busy_timeout_ms,
+                             struct store **out, struct dobby_error *err)
 {
     const char *url = config_text(config, CONFIG_DB_URL), *path;
     *out = NULL;
@@ -42,7 +42,20 @@ dobby_code stores_open(const struct config *config, enum sqlite_access access, s
     const struct store_sqlite_options options = {
         .path = path,
         .access = access,
-        .busy_timeout_ms = (int)config_integer(config, CONFIG_STORE_BUSY_TIMEOUT_MS),
+        .busy_timeout_ms = (int)busy_timeout_ms,
     };
     return store_sqlite_open(&options, out, err);
+}
+
+dobby_code stores_open(const struct config *config, enum sqlite_access access, struct store **out,
+                       struct dobby_error *err)
+{
+    return open_store(config, access, config_integer(config, CONFIG_STORE_BUSY_TIMEOUT_MS), out, err);
+}
+
+dobby_code stores_open_for_run(const struct config *config, struct store **out, struct dobby_error *err)
+{
+    enum { WAIT_MS_MAX = 200 };
+    const int64_t wait_ms = config_integer(config, CONFIG_STORE_BUSY_TIMEOUT_MS);
+    return open_store(config, SQLITE_ACCESS_WRITE, wait_ms < WAIT_MS_MAX ? wait_ms : WAIT_MS_MAX, out, err);
 }

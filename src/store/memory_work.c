@@ -249,8 +249,16 @@ static dobby_code settlement_init(struct settlement *settlement, struct memory_s
     return DOBBY_OK;
 }
 
+static void label_swap(const char **a, const char **b)
+{
+    const char *kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
 /* Makes the settlement's summary current. An equal key is an equal result: then the version that is there
- * becomes the current one again. */
+ * becomes the current one again, as made by the present settings, which may name another prompt template of
+ * the same text. */
 static void add_version(struct memory_store *memory, struct settlement *settlement, int64_t now_us)
 {
     struct entry *entry = settlement->entry;
@@ -260,6 +268,13 @@ static void add_version(struct memory_store *memory, struct settlement *settleme
             (struct version){.summary = settlement->summary, .created_us = now_us};
         entry->versions[at].number = memory->version_number++;
         settlement->summary = NULL;
+    } else {
+        struct summary *there = entry->versions[at].summary;
+        label_swap(&there->model, &settlement->summary->model);
+        label_swap(&there->model_fingerprint, &settlement->summary->model_fingerprint);
+        label_swap(&there->precision, &settlement->summary->precision);
+        label_swap(&there->sampling, &settlement->summary->sampling);
+        label_swap(&there->template_id, &settlement->summary->template_id);
     }
     struct version *version = &entry->versions[at];
     memcpy(version->content_sha256, entry->content_sha256, SHA256_BYTES);

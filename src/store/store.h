@@ -216,7 +216,9 @@ DOBBY_NODISCARD dobby_code store_claim(struct store *store, const char *owner, i
 /* Moves the end of owner's leases to lease_until_unix_us; *renewed counts them. */
 DOBBY_NODISCARD dobby_code store_renew(struct store *store, const char *owner, int64_t lease_until_unix_us,
                                        uint64_t *renewed, struct dobby_error *err);
-/* Settles up to LIMIT_BATCH_RECORDS leases in one transaction and sets each outcome's stale. */
+/* Settles up to LIMIT_BATCH_RECORDS leases in one transaction and sets each outcome's stale. Where the record
+ * has a summary with the same result key, that one becomes current, with its id, text and engine; the rest of
+ * its provenance follows the outcome. */
 DOBBY_NODISCARD dobby_code store_settle(struct store *store, struct outcome *outcomes, size_t count,
                                         int64_t now_unix_us, struct dobby_error *err);
 /* The owners that hold leases, in byte order. */
@@ -228,7 +230,7 @@ DOBBY_NODISCARD dobby_code store_release_owner(struct store *store, const char *
 
 /* ---- reading ---- */
 
-/* Reads indexes alone: tens of milliseconds for a million records. */
+/* Costs the same at any number of records. */
 DOBBY_NODISCARD dobby_code store_count(struct store *store, struct store_counts *out,
                                        struct dobby_error *err);
 /* Why records are failed, skipped or degraded: the LIMIT_REASON_ROWS most frequent reasons. */
@@ -245,7 +247,7 @@ DOBBY_NODISCARD dobby_code store_get(struct store *store, const char *id, record
 /* ---- health ---- */
 
 struct store_health {
-    uint32_t schema_version;
+    uint32_t schema_version;            /* 0 where there is no schema */
     uint64_t database_bytes, log_bytes; /* log: the WAL's, 0 where there is none */
     uint64_t free_bytes;                /* within the database, to be used again */
     char problem[256];                  /* the first thing found wrong; "" where nothing is */

@@ -87,6 +87,8 @@ static void step_settle(struct store *store, uint64_t *random, int64_t now_us, s
         summaries[i] = make_summary(below(random, 12), "a text");
         (void)snprintf(summaries[i].id, sizeof summaries[i].id, "%016" PRIx64, random_next(random));
         summaries[i].reused = below(random, 4) == 0;
+        summaries[i].template_id = below(random, 3) == 0 ? "nano@3" : summaries[i].template_id;
+        summaries[i].engine = below(random, 3) == 0 ? "0.2.0 ref" : summaries[i].engine;
         outcomes[i] = make_outcome(PICK(random, ids), 1 + below(random, 3), kind, &summaries[i]);
         if (kind == OUTCOME_RETRY)
             outcomes[i].retry_unix_us = now_us + below(random, 60);
@@ -129,7 +131,7 @@ static void step_versions(struct store *store, uint64_t *random, int64_t now_us,
 {
     static const struct provenance_key wanted[] = {{"f00d", "q8_0", "greedy", "nano@1"},
                                                    {"f00d", "q8_0", "greedy", "nano@2"},
-                                                   {"beef", "q8_0", "greedy", "nano@1"}};
+                                                   {"f00d", "q8_0", "greedy", "nano@3"}};
     const struct provenance_key *want = &PICK(random, wanted);
     uint8_t keys[2][SHA256_BYTES];
     struct stale_counts redone;

@@ -118,6 +118,31 @@ static void an_equal_key_is_current_again(void **state)
     assert_int_equal(counts.tokens_in, 102);
 }
 
+/* A template of another name and the same text makes the same prompts: after a redo nothing is stale. */
+static void an_equal_key_takes_the_present_provenance(void **state)
+{
+    static const struct provenance_key renamed = {"f00d", "q8_0", "greedy", "other@1"};
+    struct store *store = *state;
+    struct record_batch batch;
+    put_many(store, 1);
+    complete(store, "r00", 2, SECOND);
+    redo(store, &renamed, 0, 1, 0);
+    ASSERT_OK(store_claim(store, "w", SECOND, 60 * SECOND, 1, &batch, err));
+    struct summary again = make_summary(2, "a summary");
+    (void)snprintf(again.id, sizeof again.id, "another id");
+    again.template_id = "other@1";
+    again.engine = "9.9.9 other";
+    struct outcome outcome = make_outcome("r00", batch.records[0].attempt, OUTCOME_COMPLETED, &again);
+    record_batch_release(&batch);
+    ASSERT_OK(store_settle(store, &outcome, 1, SECOND, err));
+    assert_versions(store, "r00", "r00/2/c ");
+    assert_stale(store, &renamed, 0);
+    assert_stale(store, &even_key, 1);
+    char *text = dump_filtered(store, &(struct record_filter){0});
+    assert_non_null(strstr(text, "greedy other@1 0.1.0 avx2")); /* the engine is the one that made the text */
+    free(text);
+}
+
 static void a_version_says_whether_it_is_good(void **state)
 {
     struct store *store = *state;
@@ -435,6 +460,7 @@ int main(void)
     static const struct suite_test tests[] = {
         SUITE_TEST(versions_live_side_by_side),
         SUITE_TEST(an_equal_key_is_current_again),
+        SUITE_TEST(an_equal_key_takes_the_present_provenance),
         SUITE_TEST(a_version_says_whether_it_is_good),
         SUITE_TEST(versions_go_by_id_or_prefix),
         SUITE_TEST(removal_takes_all_versions),

@@ -71,15 +71,12 @@ dobby_code sqlite_count(struct store *store, struct store_counts *out, struct do
         if (code != DOBBY_OK || !row)
             break;
         enum record_state state = sqlite_column_state(statement, 0);
-        uint64_t count = (uint64_t)sqlite3_column_int64(statement, 1);
-        if (state == RECORD_UNKNOWN) {
-            out->summaries = count;
-            out->tokens_in = (uint64_t)sqlite3_column_int64(statement, 2);
-            out->tokens_out = (uint64_t)sqlite3_column_int64(statement, 3);
-        } else {
-            out->by_state[state] = count;
-            out->total += count;
-        }
+        uint64_t records = (uint64_t)sqlite3_column_int64(statement, 1);
+        out->by_state[state] = records;
+        out->total += records;
+        out->summaries += (uint64_t)sqlite3_column_int64(statement, 2);
+        out->tokens_in += (uint64_t)sqlite3_column_int64(statement, 3);
+        out->tokens_out += (uint64_t)sqlite3_column_int64(statement, 4);
     }
     sqlite3_reset(statement);
     return code;
@@ -166,6 +163,8 @@ dobby_code sqlite_examine(struct store *store, bool thorough, struct store_healt
         "SELECT 'a row of ' || \"table\" || ' belongs to nothing' FROM pragma_foreign_key_check LIMIT 1",
         "SELECT 'the record ' || id || ' is done and has no summary' FROM record WHERE state IN (3, 4)"
         " AND provenance_id IS NULL LIMIT 1",
+        "SELECT 'the tally of state ' || state || ' is not what there is' FROM tally WHERE records <>"
+        " (SELECT count(*) FROM record WHERE record.state = tally.state) LIMIT 1",
     };
     struct sqlite_handle *handle = (struct sqlite_handle *)store;
     dobby_code code = sqlite_read_begin(handle, err);

@@ -2,6 +2,16 @@
 
 #include <assert.h>
 
+/* Of schema 2: counts a row of record into the tally, or out of it. */
+#define TALLY_IN                                                                                             \
+    "UPDATE tally SET records = records + 1, summaries = summaries + (NEW.provenance_id IS NOT NULL),"       \
+    " tokens_in = tokens_in + coalesce(NEW.tokens_in, 0),"                                                   \
+    " tokens_out = tokens_out + coalesce(NEW.tokens_out, 0) WHERE state = NEW.state;"
+#define TALLY_OUT                                                                                            \
+    "UPDATE tally SET records = records - 1, summaries = summaries - (OLD.provenance_id IS NOT NULL),"       \
+    " tokens_in = tokens_in - coalesce(OLD.tokens_in, 0),"                                                   \
+    " tokens_out = tokens_out - coalesce(OLD.tokens_out, 0) WHERE state = OLD.state;"
+
 /* Version n is migrations[n - 1]. A migration that was released is never edited: write the next one. */
 static const char *const migrations[] = {
     /* 1: records, their content, their summaries */
@@ -92,7 +102,7 @@ static const char *const migrations[] = {
     /* 2: retries that wait, what the current summary is made with, reused results, runs */
     "ALTER TABLE record ADD COLUMN not_before_us INTEGER"
     " CHECK(not_before_us IS NULL OR state = 1);" /* a retry waits until then */
-    /* Of the current summary, here again so that counting and finding what is stale reads one index. */
+    /* Of the current summary, here again: for the index of what is stale and for the tally. */
     "ALTER TABLE record ADD COLUMN provenance_id INTEGER REFERENCES provenance(id);"
     "ALTER TABLE record ADD COLUMN tokens_in INTEGER;"
     "ALTER TABLE record ADD COLUMN tokens_out INTEGER;"
@@ -107,9 +117,26 @@ static const char *const migrations[] = {
 
     "DROP INDEX record_work;"
     "CREATE INDEX record_work ON record(state, lease_until_us, not_before_us);"
-    "CREATE INDEX record_result ON record(provenance_id, state, tokens_in, tokens_out)"
-    " WHERE provenance_id IS NOT NULL;"
+    "CREATE INDEX record_result ON record(provenance_id, state) WHERE provenance_id IS NOT NULL;"
     "CREATE INDEX summary_result ON summary(result_key);"
+
+    /* What there is, by state: a million records cannot be counted whenever somebody looks. Triggers keep it,
+     * so that no statement can forget to. */
+    "CREATE TABLE tally("
+    " state INTEGER PRIMARY KEY,"
+    " records INTEGER NOT NULL,"
+    " summaries INTEGER NOT NULL," /* current ones */
+    " tokens_in INTEGER NOT NULL,"
+    " tokens_out INTEGER NOT NULL"
+    ") STRICT;"
+    "INSERT INTO tally SELECT value, (SELECT count(*) FROM record WHERE state = value), 0, 0, 0"
+    " FROM (SELECT 1 AS value UNION VALUES(2), (3), (4), (5), (6));"
+    "UPDATE tally SET (summaries, tokens_in, tokens_out) = (SELECT count(*), coalesce(sum(tokens_in), 0),"
+    " coalesce(sum(tokens_out), 0) FROM record WHERE state = tally.state AND provenance_id IS NOT NULL);"
+    "CREATE TRIGGER tally_add AFTER INSERT ON record BEGIN " TALLY_IN " END;"
+    "CREATE TRIGGER tally_remove AFTER DELETE ON record BEGIN " TALLY_OUT " END;"
+    "CREATE TRIGGER tally_move AFTER UPDATE OF state, provenance_id, tokens_in, tokens_out ON record"
+    " BEGIN " TALLY_OUT TALLY_IN " END;"
 
     /* The long texts last: what is asked for often is found before them. */
     "CREATE TABLE run("

@@ -33,11 +33,15 @@
 #define IS_WANTED(p)                                                                                         \
     "(" p ".model_fingerprint = ?1 AND " p ".precision = ?2 AND " p ".sampling = ?3 AND " p                  \
     ".template_id = ?4)"
+/* The engine that made the text: of a result with key ?8 that record ?7 has, else the one given. */
+#define TEXTS_ENGINE                                                                                         \
+    "coalesce((SELECT p.engine FROM summary s CROSS JOIN provenance p ON p.id = s.provenance_id"             \
+    " WHERE s.record_seq = ?7 AND s.result_key = ?8), ?6)"
 /* The few provenances first, then of each only the records that it made, from the index. */
 #define STALE_FROM                                                                                           \
     " FROM provenance p CROSS JOIN record r ON r.provenance_id = p.id AND r.state IN (3, 4)"                 \
     " WHERE NOT " IS_WANTED("p")
-#define REQUEUE_WHERE " AND seq > ?2 AND excluded = 0 AND (?3 IS NULL OR path GLOB ?3)"
+#define REQUEUE_WHERE " AND excluded = 0 AND (?3 IS NULL OR path GLOB ?3)"
 
 const char *const sqlite_statement_text[STATEMENT_COUNT] = {
 
@@ -99,19 +103,21 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
         " WHERE id = ?1 AND attempt = ?2 AND state = 2 RETURNING seq",
     [STATEMENT_PROVENANCE_FIND] =
         "SELECT id FROM provenance WHERE model = ?1 AND model_fingerprint = ?2 AND precision = ?3"
-        " AND sampling = ?4 AND template_id = ?5 AND engine = ?6",
+        " AND sampling = ?4 AND template_id = ?5 AND engine = " TEXTS_ENGINE,
     [STATEMENT_PROVENANCE_ADD] =
         "INSERT INTO provenance(model, model_fingerprint, precision, sampling, template_id, engine)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        " VALUES(?1, ?2, ?3, ?4, ?5, " TEXTS_ENGINE ")",
     [STATEMENT_SUMMARY_DEMOTE] = "UPDATE summary SET current = 0 WHERE record_seq = ?1 AND current = 1",
-    /* An equal key is an equal result: the one that is there becomes the current one again. */
+    /* An equal key is an equal result: the one that is there becomes the current one again, as made by the
+     * present settings, which may name another prompt template of the same text. Else it would stay stale. */
     [STATEMENT_SUMMARY_ADD] =
         "INSERT INTO summary(id, record_seq, result_key, current, text, confidence, provenance_id,"
         " tokens_in, tokens_out, inference_ms, content_sha256, created_us, reused, degraded_reason)"
         " SELECT ?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, content_sha256, ?10, ?11, ?12"
         " FROM record WHERE seq = ?2"
         " ON CONFLICT(record_seq, result_key) DO UPDATE SET current = 1,"
-        " content_sha256 = excluded.content_sha256, degraded_reason = excluded.degraded_reason",
+        " provenance_id = excluded.provenance_id, content_sha256 = excluded.content_sha256,"
+        " degraded_reason = excluded.degraded_reason",
     [STATEMENT_RECORD_RESULT] =
         "UPDATE record SET (provenance_id, tokens_in, tokens_out) ="
         " (SELECT provenance_id, tokens_in, tokens_out FROM summary WHERE record_seq = ?1 AND current = 1)"
@@ -121,11 +127,7 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
                                 " state_us = ?2 WHERE state = 2 AND owner = ?1",
 
     /* ---- reading ---- */
-    /* Both from indexes that hold all that is asked for. */
-    [STATEMENT_COUNTS] =
-        "SELECT state, count(*), 0, 0 FROM record GROUP BY state UNION ALL"
-        " SELECT 0, count(*), coalesce(sum(tokens_in), 0), coalesce(sum(tokens_out), 0) FROM record"
-        " WHERE provenance_id IS NOT NULL",
+    [STATEMENT_COUNTS] = "SELECT state, records, summaries, tokens_in, tokens_out FROM tally",
     [STATEMENT_REASONS] =
         "SELECT reason, state, count(*) AS n FROM record WHERE state IN (4, 5, 6) AND reason IS NOT NULL"
         " GROUP BY reason, state ORDER BY n DESC, reason, state LIMIT ?1",
@@ -168,11 +170,11 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
     [STATEMENT_REQUEUE] = "UPDATE record SET state = 1, state_us = ?2, tries = 0, error_id = NULL,"
                           " reason = NULL WHERE seq = ?1",
     [STATEMENT_REQUEUE_FIND] = "SELECT seq FROM record WHERE state = ?1 AND lease_until_us IS NULL AND "
-                               "not_before_us IS NULL" REQUEUE_WHERE " ORDER BY seq LIMIT ?4",
+                               "not_before_us IS NULL AND seq > ?2" REQUEUE_WHERE " ORDER BY seq LIMIT ?4",
     /* By the ids' index: a prefix chooses few. */
     [STATEMENT_REQUEUE_FIND_ID] =
-        "SELECT seq FROM record WHERE id >= ?5 AND id < ?6 AND +state = ?1" REQUEUE_WHERE
-        " ORDER BY seq LIMIT ?4",
+        "SELECT seq FROM record WHERE id >= ?5 AND id < ?6 AND +state = ?1 AND +seq > ?2" REQUEUE_WHERE
+        " ORDER BY +seq LIMIT ?4",
 
     /* ---- runs ---- */
     [STATEMENT_RUN_ADD] =

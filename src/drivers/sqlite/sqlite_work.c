@@ -148,14 +148,19 @@ dobby_code sqlite_release_owner(struct store *store, const char *owner, int64_t 
     return update_leases(handle, STATEMENT_RELEASE_OWNER, owner, now_unix_us, released, err);
 }
 
-/* Finds or adds what made the summary; sets *id. */
-static dobby_code provenance_id(struct sqlite_handle *handle, const struct summary *summary, int64_t *id,
-                                struct dobby_error *err)
+/* Finds or adds what made the summary of the record; sets *id. */
+static dobby_code provenance_id(struct sqlite_handle *handle, int64_t seq, const struct summary *summary,
+                                int64_t *id, struct dobby_error *err)
 {
     const struct sqlite_value values[] = {
-        sqlite_text(summary->model),       sqlite_text(summary->model_fingerprint),
-        sqlite_text(summary->precision),   sqlite_text(summary->sampling),
-        sqlite_text(summary->template_id), sqlite_text(summary->engine),
+        sqlite_text(summary->model),
+        sqlite_text(summary->model_fingerprint),
+        sqlite_text(summary->precision),
+        sqlite_text(summary->sampling),
+        sqlite_text(summary->template_id),
+        sqlite_text(summary->engine),
+        sqlite_integer(seq),
+        sqlite_bytes(summary->result_key, SHA256_BYTES),
     };
     const int count = sizeof values / sizeof values[0];
     sqlite3_stmt *statement = NULL;
@@ -180,7 +185,7 @@ static dobby_code add_summary(struct sqlite_handle *handle, int64_t seq, const s
     const struct summary *summary = outcome->summary;
     const char *degraded_reason = outcome->kind == OUTCOME_DEGRADED ? outcome->reason : NULL;
     int64_t provenance = 0;
-    dobby_code code = provenance_id(handle, summary, &provenance, err);
+    dobby_code code = provenance_id(handle, seq, summary, &provenance, err);
     if (code == DOBBY_OK)
         code = sqlite_run(handle, STATEMENT_SUMMARY_DEMOTE, VALUES(sqlite_integer(seq)), err);
     if (code == DOBBY_OK)

@@ -6,15 +6,32 @@
 #include <string.h>
 
 const struct command *const commands[] = {
-    &command_ingest,      &command_run,          &command_status,        &command_runs,
-    &command_pause,       &command_resume,       &command_cancel,        &command_retry,
-    &command_list,        &command_show,         &command_export,        &command_summarize,
-    &command_model_info,  &command_tokenize,     &command_bench_kernels, &command_bench_engine,
-    &command_config_show, &command_config_check, &command_version,       &command_help,
+    &command_ingest,
+    &command_run,
+    &command_status,
+    &command_runs,
+    &command_pause,
+    &command_resume,
+    &command_cancel,
+    &command_retry,
+    &command_list,
+    &command_show,
+    &command_export,
+    &command_summarize,
+    &command_model_info,
+    &command_tokenize,
+    &command_bench_kernels,
+    &command_bench_engine,
+    &command_bench_pipeline,
+    &command_bench_contracts,
+    &command_config_show,
+    &command_config_check,
+    &command_version,
+    &command_help,
 };
 const size_t command_count = sizeof commands / sizeof commands[0];
 
-enum { COMMANDS_MAX = 32, COMMAND_NAME_BYTES = 64, SUMMARY_COLUMN = 16 };
+enum { COMMANDS_MAX = 32, COMMAND_NAME_BYTES = 64, SUMMARY_COLUMN = 19 };
 _Static_assert(sizeof commands / sizeof commands[0] <= COMMANDS_MAX,
                "the suggestions' array is large enough");
 

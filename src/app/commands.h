@@ -20,6 +20,8 @@ extern const struct command command_model_info;
 extern const struct command command_tokenize;
 extern const struct command command_bench_kernels;
 extern const struct command command_bench_engine;
+extern const struct command command_bench_pipeline;
+extern const struct command command_bench_contracts;
 extern const struct command command_config_show;
 extern const struct command command_config_check;
 extern const struct command command_version;

@@ -59,3 +59,18 @@ dobby_code stores_open_for_run(const struct config *config, struct store **out, 
     const int64_t wait_ms = config_integer(config, CONFIG_STORE_BUSY_TIMEOUT_MS);
     return open_store(config, SQLITE_ACCESS_WRITE, wait_ms < WAIT_MS_MAX ? wait_ms : WAIT_MS_MAX, out, err);
 }
+
+dobby_code stores_directory(const struct config *config, const char *named, struct buffer *out,
+                            struct dobby_error *err)
+{
+    const char *path;
+    if (named != NULL)
+        return buffer_append_string(out, named, err);
+    const dobby_code code = stores_sqlite_path(config_text(config, CONFIG_DB_URL), &path, err);
+    if (code != DOBBY_OK)
+        return code;
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return buffer_append_string(out, ".", err);
+    return buffer_append(out, path, slash > path ? (size_t)(slash - path) : 1, err);
+}

@@ -17,4 +17,9 @@ DOBBY_NODISCARD dobby_code stores_open(const struct config *config, enum sqlite_
 DOBBY_NODISCARD dobby_code stores_open_for_run(const struct config *config, struct store **out,
                                                struct dobby_error *err);
 
+/* Appends a directory: the one named, or where it is NULL the one that the configured database lies in.
+ * Fails: STORE_URL_INVALID. */
+DOBBY_NODISCARD dobby_code stores_directory(const struct config *config, const char *named,
+                                            struct buffer *out, struct dobby_error *err);
+
 #endif

@@ -107,6 +107,8 @@ settled() {
         same "$name: $what" "$(query "$ask")" "$want"
     done <<END
 no record is pending or leased#0#SELECT count(*) FROM record WHERE state IN (1, 2)
+no run is left active#0#SELECT count(*) FROM run WHERE state IN (1, 2)
+no run claims more than there is#0#SELECT max(0, sum(completed + degraded) - (SELECT count(*) FROM summary)) FROM run
 no lease is left#0#SELECT count(*) FROM record WHERE owner IS NOT NULL OR lease_until_us IS NOT NULL
 records without a result#$lost#SELECT count(*) FROM record WHERE state = 5
 each failed record says why#$lost#SELECT count(*) FROM record WHERE state = 5 AND error_id <> '' AND reason <> ''
@@ -119,6 +121,16 @@ END
         "$(query "SELECT json_array(count(*), sum(state = 1), sum(state = 2), sum(state = 3), sum(state = 4), sum(state = 5), sum(state = 6),
             (SELECT count(*) FROM summary WHERE current = 1), (SELECT sum(tokens_in) FROM summary WHERE current = 1),
             (SELECT sum(tokens_out) FROM summary WHERE current = 1)) FROM record")"
+}
+
+# accounted NAME: when every worker could say goodbye, what the runs' rows say adds up to what the tables hold.
+accounted() {
+    same "$1: the runs' rows add up to the tables" \
+        "$(query "SELECT sum(completed), sum(degraded), sum(failed), sum(skipped) FROM run")" \
+        "$(query 'SELECT sum(state = 3), sum(state = 4), sum(state = 5), sum(state = 6) FROM record')"
+    same "$1: the runs' JSON says the same" \
+        "$("$program" runs --limit 0 --json | jq -c '[(map(.completed) | add), (map(.degraded) | add), (map(.stale) | add)]')" \
+        "$(query 'SELECT json_array(sum(completed), sum(degraded), sum(stale)) FROM run')"
 }
 
 # total_of FIELD FILE...: the sum of a field over the totals that workers printed

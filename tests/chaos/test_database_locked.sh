@@ -31,6 +31,7 @@ for worker in first second; do
     same "worker $worker ends well" "$status" 0
 done
 settled "locked for $seconds s"
+accounted "locked for $seconds s"
 same "nothing was done twice" "$(query 'SELECT count(*) FROM record WHERE tries > 1')" 0
 same "the workers' counts add up" "$(total_of 'completed + .degraded' first.out second.out)" "$records"
 undisturbed "locked for $seconds s"

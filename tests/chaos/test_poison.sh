@@ -13,6 +13,7 @@ await worker
 same "the run says that a record failed" "$status" 3
 same "its counts" "$(jq -c '[.completed + .degraded, .failed, .skipped, .pending, .leased]' worker.out)" '[1000,1,0,0,0]'
 settled "one bad record" 1
+accounted "one bad record"
 same "the bad one failed" "$(query 'SELECT path FROM record WHERE state = 5')" poison.c
 tries=$(query 'SELECT tries FROM record WHERE state = 5')
 [ "$tries" -ge 2 ] && pass "after $tries attempts" || fail "after several attempts" "$tries"

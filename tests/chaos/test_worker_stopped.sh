@@ -46,6 +46,7 @@ for ((round = 1; round <= rounds; round++)); do
     stored=$records
 done
 settled "$rounds sleeps"
+accounted "$rounds sleeps"
 undisturbed "$rounds sleeps"
 echo "$records records, $late late results refused"
 finish

@@ -21,6 +21,9 @@ static void told(void *context, const struct run_progress *progress)
     assert_false(fixture->told.finished);
     fixture->told = *progress;
     fixture->told_count++;
+    fixture->phases |= 1u << progress->phase;
+    if (fixture->on_told != NULL)
+        fixture->on_told(fixture);
 }
 
 void fixture_open(struct fixture *fixture, uint32_t sessions)
@@ -75,7 +78,7 @@ void fixture_put(struct fixture *fixture, size_t count, const char *const *conte
 dobby_code fixture_run(struct fixture *fixture)
 {
     fixture->told = (struct run_progress){0};
-    fixture->told_count = 0;
+    fixture->told_count = fixture->phases = 0;
     fixture->asked = 0;
     fixture->err = (struct dobby_error){0};
     assert_ok(uuid7_new(fixture->run_id, &fixture->err), &fixture->err);

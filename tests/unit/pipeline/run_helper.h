@@ -19,8 +19,10 @@ struct fixture {
     char run_id[UUID_TEXT_BYTES]; /* of the last run */
     struct run_progress told;     /* the last that was told */
     uint32_t told_count;
-    uint32_t asked;             /* for requests */
-    uint32_t drain_at, stop_at; /* ask so after so many questions; 0: never */
+    uint32_t phases;                          /* bits of the phases that were told */
+    void (*on_told)(struct fixture *fixture); /* NULL: nothing */
+    uint32_t asked;                           /* for requests */
+    uint32_t drain_at, stop_at;               /* ask so after so many questions; 0: never */
 };
 
 void fixture_open(struct fixture *fixture, uint32_t sessions);

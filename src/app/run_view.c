@@ -35,6 +35,18 @@ static struct json *parse(const char *text)
     return value;
 }
 
+/* At the present rate where the run measures one: a pause must not count. */
+static int64_t eta_of(const struct run_view *view)
+{
+    const uint64_t total = view->row->counts.total;
+    double per_min = 0;
+    if (!run_view_metric(view, "records_per_min_now", &per_min) || per_min <= 0)
+        per_min = view->records_per_min;
+    if (!run_state_is_active(view->state) || per_min <= 0 || total < view->done)
+        return -1;
+    return (int64_t)((double)(total - view->done) / per_min * 60 + 0.5);
+}
+
 void run_view_init(struct run_view *view, const struct run_row *row)
 {
     const struct run_counts *counts = &row->counts;
@@ -44,7 +56,6 @@ void run_view_init(struct run_view *view, const struct run_row *row)
         .metrics = parse(row->metrics),
         .state = run_view_state(row),
         .done = counts->completed + counts->degraded + counts->failed + counts->skipped,
-        .eta_s = -1,
     };
     if (process_identity_parse(row->owner, &view->process, NULL) != DOBBY_OK)
         view->process.pid = 0;
@@ -54,8 +65,7 @@ void run_view_init(struct run_view *view, const struct run_row *row)
         view->seconds = (double)(end_us - row->started_unix_us) / 1e6;
     if (view->seconds > 0)
         view->records_per_min = (double)view->done / view->seconds * 60;
-    if (run_state_is_active(view->state) && view->records_per_min > 0 && counts->total >= view->done)
-        view->eta_s = (int64_t)((double)(counts->total - view->done) / view->records_per_min * 60 + 0.5);
+    view->eta_s = eta_of(view);
 }
 
 void run_view_release(struct run_view *view)
@@ -197,6 +207,28 @@ static dobby_code append_counts(struct buffer *out, const struct run_view *view,
         counts->tokens_out);
 }
 
+/* What it was told and does not do yet. */
+static bool has_yet_to_obey(const struct run_view *view)
+{
+    switch (view->row->command) {
+    case RUN_COMMAND_PAUSE:
+        return view->state == RUN_RUNNING;
+    case RUN_COMMAND_RESUME:
+        return view->state == RUN_PAUSED;
+    case RUN_COMMAND_CANCEL:
+        return run_state_is_active(view->state);
+    default:
+        return false;
+    }
+}
+
+/* "running, store outage"; the snapshot may be a moment older than the state. */
+static bool tells_more(const struct run_view *view, const char *phase)
+{
+    return phase != NULL && run_state_is_active(view->state) &&
+           strcmp(phase, run_state_name(RUN_RUNNING)) != 0 && strcmp(phase, run_state_name(RUN_PAUSED)) != 0;
+}
+
 static dobby_code append_state(struct buffer *out, const struct run_view *view, struct dobby_error *err)
 {
     const struct run_row *row = view->row;
@@ -205,7 +237,7 @@ static dobby_code append_state(struct buffer *out, const struct run_view *view, 
     const char *phase = json_to_text(json_member(view->metrics, "phase"), NULL);
     clock_format(row->started_unix_us, started);
     dobby_code code = buffer_append_format(out, err, "run %s  %s", row->id, state);
-    if (code == DOBBY_OK && phase != NULL && run_state_is_active(view->state) && strcmp(phase, state) != 0) {
+    if (code == DOBBY_OK && tells_more(view, phase)) {
         code = buffer_append_string(out, ", ", err);
         if (code == DOBBY_OK)
             code = snapshot_append_name(out, phase, err);
@@ -217,7 +249,7 @@ static dobby_code append_state(struct buffer *out, const struct run_view *view, 
         code = buffer_append_format(out, err, ", pid %" PRId64 " on ", view->process.pid);
     if (code == DOBBY_OK && view->process.pid != 0)
         code = utf8_append_display(out, view->process.host, strlen(view->process.host), err);
-    if (code == DOBBY_OK && run_state_is_active(view->state) && row->command != RUN_COMMAND_NONE)
+    if (code == DOBBY_OK && has_yet_to_obey(view))
         code = buffer_append_format(out, err, "; told to %s", run_command_name(row->command));
     if (code == DOBBY_OK && row->end_reason != NULL)
         code = buffer_append_string(out, "\n  ended         ", err);

@@ -151,12 +151,18 @@ dobby_code snapshot_append_line(struct buffer *out, const char *label, const str
 
 /* A line for each part of the snapshot, whatever parts it has, so that what a run measures is what is shown.
  */
+/* An empty queue tells something; a gate that refused nothing does not. */
+static bool shows_zeros(const char *part)
+{
+    return strcmp(part, "queues") == 0 || strcmp(part, "sessions") == 0;
+}
+
 static bool append_part(void *context, const char *key, size_t key_length, struct json *value)
 {
     struct members *members = context;
     (void)key_length;
     if (json_kind_of(value) == JSON_KIND_OBJECT)
-        members->code = snapshot_append_line(members->out, key, value, NULL, false, members->err);
+        members->code = snapshot_append_line(members->out, key, value, NULL, !shows_zeros(key), members->err);
     for (size_t i = 0; json_kind_of(value) == JSON_KIND_ARRAY && i < json_count(value); i++) {
         if (members->code == DOBBY_OK)
             members->code =

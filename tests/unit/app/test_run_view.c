@@ -66,6 +66,58 @@ static void figures(void **state)
     }
 }
 
+static void what_is_left_at_the_present_rate(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *metrics;
+        int64_t eta_s;
+    } cases[] = {
+        {"{\"records_per_min_now\": 150}", 30},
+        {"{\"records_per_min_now\": 0}", 180}, /* a moment without results: then over all of its time */
+        {"{}", 180},
+        {"[]", 180},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct run_row row = sample(); /* 25 of 100 in a minute */
+        struct run_view view;
+        row.metrics = cases[i].metrics;
+        run_view_init(&view, &row);
+        assert_int_equal(view.eta_s, cases[i].eta_s);
+        run_view_release(&view);
+    }
+}
+
+static void told_and_not_done_yet(void **state)
+{
+    (void)state;
+    static const struct {
+        enum run_command command;
+        enum run_state state;
+        const char *want; /* NULL: nothing is said */
+    } cases[] = {
+        {RUN_COMMAND_NONE, RUN_RUNNING, NULL},    {RUN_COMMAND_PAUSE, RUN_RUNNING, "; told to pause\n"},
+        {RUN_COMMAND_PAUSE, RUN_PAUSED, NULL},    {RUN_COMMAND_RESUME, RUN_PAUSED, "; told to resume\n"},
+        {RUN_COMMAND_RESUME, RUN_RUNNING, NULL},  {RUN_COMMAND_CANCEL, RUN_RUNNING, "; told to cancel\n"},
+        {RUN_COMMAND_CANCEL, RUN_CANCELED, NULL},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct run_row row = sample();
+        struct run_view view;
+        struct buffer out = {0};
+        row.command = cases[i].command;
+        row.state = cases[i].state;
+        run_view_init(&view, &row);
+        assert_int_equal(run_view_append_block(&out, &view, NULL), DOBBY_OK);
+        if (cases[i].want != NULL)
+            assert_non_null(strstr(out.bytes, cases[i].want));
+        else
+            assert_null(strstr(out.bytes, "told to"));
+        buffer_release(&out);
+        run_view_release(&view);
+    }
+}
+
 static void a_dead_process_means_lost(void **state)
 {
     (void)state;
@@ -191,6 +243,8 @@ static void json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_left_at_the_present_rate),
+        cmocka_unit_test(told_and_not_done_yet),
         cmocka_unit_test(figures),
         cmocka_unit_test(a_dead_process_means_lost),
         cmocka_unit_test(metrics_by_path),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The disk runs full under a run and is freed later. The run pauses or ends with the error that says so; nothing
-# is half-written; afterwards the work is completed.
+# The disk runs full under a run and is freed later. The run waits for room, or without patience (run.outage_ms)
+# ends with the error that says so; nothing is half-written; afterwards the work is completed.
 [ -n "${DOBBY_CHAOS_NAMESPACE-}" ] || {
     # A small file system needs a mount, which a namespace of our own allows without changing the machine's.
     for namespace in '-m' '-rm'; do
@@ -13,7 +13,7 @@
 }
 source "$(dirname "$0")/chaos.bash" "$1"
 
-rounds=$(in_form 1 8)
+rounds=$(in_form 2 8)
 export DOBBY_ENGINE_NULL_DELAY_MS=10
 mkdir small
 mount -t tmpfs -o size=24m none small || { echo "skipped: this user may not mount a tmpfs"; exit 77; }
@@ -27,6 +27,8 @@ stored=0
 paused=0
 for ((round = 1; round <= rounds; round++)); do
     add_records 1500
+    # One waits for room, the next has no patience and ends.
+    if ((round % 2 == 0)); then export DOBBY_RUN_OUTAGE_MS=500; else unset DOBBY_RUN_OUTAGE_MS; fi
     start worker --sessions 8
     until_true 30 finished_at_least $((stored + 20)) || fail "the worker stores nothing" "$(cat worker.err)"
     sleep_ms "$(up_to 800)"
@@ -40,15 +42,16 @@ for ((round = 1; round <= rounds; round++)); do
     done
     same "round $round: the disk was full" "$(space)" 0
     [ "$before" -lt "$records" ] || fail "round $round: the run was over before the disk was full"
-    if alive worker; then
+    if [ -z "${DOBBY_RUN_OUTAGE_MS-}" ]; then
+        alive worker && pass "round $round: the run waits" || fail "round $round: the run waits" "$(cat worker.err)"
         paused=$((paused + 1))
         intact "round $round: while it waits"
         rm small/filler
     else
-        rm small/filler
         await worker
+        rm small/filler
         same "round $round: the run ends with the database's status" "$status" 5
-        grep -q '^dobby: error STORE-' worker.err && pass "round $round: it says why" ||
+        grep -q '^dobby: error STORE-0007: ' worker.err && pass "round $round: it says why" ||
             fail "round $round: it says why" "$(cat worker.err)"
         intact "round $round: after its end"
         start worker --sessions 8
@@ -63,5 +66,5 @@ settled "$rounds full disks"
 same "a full disk costs no record more than the runs that ended" \
     "$(query "SELECT count(*) FROM record WHERE tries > 1 + $rounds - $paused")" 0
 undisturbed "$rounds full disks"
-echo "$records records, the run waited $paused of $rounds times and ended otherwise"
+echo "$records records; the run waited $paused of $rounds times, and ended otherwise"
 finish

@@ -91,11 +91,20 @@ same "runs --limit" "$("$program" runs --limit 2 --json | jq length)" 2
 # ---- watching ----
 start 2 fifth
 until_true eval '[ "$("$program" runs --active --json | jq length)" = 1 ]'
-timeout --preserve-status -s INT 2.5 "$program" status --watch >watch.out 2>watch.err
+# watch LINES ARGUMENT...: watches until so many lines are in watch.out, then a second more, and interrupts it
+watch() {
+    "$program" status --watch "${@:2}" >watch.out 2>watch.err &
+    local pid=$!
+    until_true eval '[ "$(wc -l <watch.out)" -ge '"$1"' ]' || fail "watch $2 prints" "$(cat watch.err)"
+    sleep 1.2
+    kill -INT $pid
+    wait $pid
+}
+watch 2
 same "watch ends with Ctrl-C and 0" "$?" 0
 grep -qE '^20[0-9T:.-]+Z run [0-9a-f-]{13} running: [0-9]+ of [0-9]+ records, .* p99 ' watch.out &&
     pass "watch prints a line for a run" || fail "watch prints a line for a run" "$(cat watch.out watch.err)"
-timeout --preserve-status -s INT 1.5 "$program" status --watch --json >watch.out
+watch 1 --json
 same "watch --json prints an object a line" "$(jq -c '[.total, (.runs | length)]' watch.out | sort -u)" '[400,1]'
 if command -v script >/dev/null; then
     TERM=xterm timeout 5 script -qec "stty cols 70 rows 12; timeout --preserve-status -s INT 2 '$program' status --watch" typescript >/dev/null
@@ -115,8 +124,8 @@ check "cancel it" "$program" cancel
 wait
 "$program" status --watch --json | head -n 1 >/dev/null
 same "watch | head ends quietly" "${PIPESTATUS[0]}" 1
-timeout --preserve-status -s INT 2.5 "$program" status --watch >watch.out
-same "nothing runs: said once" "$(grep -c 'no run is active; 400 records: ' watch.out)/$(wc -l <watch.out)" 1/1
+watch 1
+same "nothing runs: said once" "$(sed 's/^20[^ ]* //; s/: .*//' watch.out)" "no run is active; 400 records"
 refuse "--interval 0" 2 APP-0001 'from 1 to' "$program" status --watch --interval 0
 refuse "--interval alone" 2 APP-0001 '--interval goes with --watch' "$program" status --interval 2
 
@@ -165,10 +174,14 @@ same "the newest first" "$("$program" list --versions --id "$short" --json | jq 
 same "a record without versions is there too" "$("$program" list --versions --json | jq 'map(.id) | unique | length')" 403
 check "versions for people" "$program" list --versions --id "$short"
 same "the current one is marked" "$(grep -c ' \* 20[0-9-]* [0-9:]*  ' out)/$(wc -l <out)" 1/3
-chmod a-w . test.db*
-if [ "$(id -u)" != 0 ]; then
-    refuse "a database that cannot be written" 5 STORE-0005 'test.db' "$program" retry
+# A user who may only read: root is nobody for that.
+nobody=()
+[ "$(id -u)" != 0 ] || nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+chmod -R a+rX,a-w . && chmod a+w out err
+if "${nobody[@]}" "$program" version >/dev/null 2>&1; then
+    refuse "a database that this user cannot write" 5 STORE-0005 'test.db' "${nobody[@]}" "$program" retry
+    check "which the user can read" "${nobody[@]}" "$program" runs
 else
-    echo "SKIP a database that cannot be written: root writes anything"
+    echo "SKIP a database that cannot be written: another user cannot run $program"
 fi
 finish

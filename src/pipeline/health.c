@@ -20,13 +20,13 @@
 enum {
     ENGINE_FAILURES_MAX = 8, /* records in a row: that many bad ones side by side are rare */
     STOP_OUTAGE_MS_MAX = 3000,
+    ENGINE_COOL_DOWN_MS_MAX = 30 * 1000,
     PROBE_MS_MAX = 30 * 1000,
     PROBE_TOKENS = 8,
     NAP_MS = 20
 };
 
 static const struct retry_policy store_cool_down = {.delay_first_ms = 10, .delay_max_ms = 2000};
-static const struct retry_policy engine_cool_down = {.delay_first_ms = 500, .delay_max_ms = 30 * 1000};
 
 void run_health_init(struct run *run)
 {
@@ -35,6 +35,10 @@ void run_health_init(struct run *run)
         seed = 0;
     run->store_health.breaker =
         (struct breaker){.policy = {.failures_max = 1, .cool_down = store_cool_down}, .seed = seed};
+    const int64_t first_ms = run->options->probe_first_ms;
+    const struct retry_policy engine_cool_down = {.delay_first_ms =
+                                                      first_ms > 0 ? first_ms : RUN_PROBE_FIRST_MS,
+                                                  .delay_max_ms = ENGINE_COOL_DOWN_MS_MAX};
     run->engine_health.breaker = (struct breaker){
         .policy = {.failures_max = ENGINE_FAILURES_MAX, .cool_down = engine_cool_down}, .seed = ~seed};
 }

@@ -209,8 +209,12 @@ dobby_code pipeline_run(struct store *store, struct engine *engine, const struct
     struct dobby_error failure = {0};
     *progress = (struct run_progress){0};
     struct run *run = calloc(1, sizeof(*run)); /* percentiles and errors make it too large for a stack */
-    if (run == NULL)
+    if (run == NULL) {
+        *progress = (struct run_progress){.phase = RUN_PHASE_ENDED, .finished = true, .end = RUN_FAILED};
+        if (options->progress != NULL)
+            options->progress(options->context, progress);
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "a run");
+    }
     run->store = store;
     run->engine = engine;
     run->prompt = prompt;

@@ -75,8 +75,9 @@ struct run_options {
     uint32_t attempts_max;  /* of one record; 0: RUN_ATTEMPTS_MAX */
     int64_t retry_first_ms; /* until the second attempt, doubling after; 0: RUN_RETRY_FIRST_MS */
     int64_t outage_ms_max;  /* of a store or an engine; 0: RUN_OUTAGE_MS_MAX; negative: none is waited for */
-    uint32_t
-        sessions_min; /* below the engine's sessions: concurrency is adapted from there on; 0: it is not */
+    int64_t probe_first_ms; /* until a failed engine is tried, doubling after; 0: RUN_PROBE_FIRST_MS */
+    /* Below the engine's sessions: their number is adapted from there on. 0: it is not. */
+    uint32_t sessions_min;
     size_t cache_bytes_max; /* of results in memory; 0: RUN_CACHE_BYTES */
     int64_t cache_ttl_ms;   /* 0: RUN_CACHE_TTL_MS */
 
@@ -91,6 +92,7 @@ enum {
     RUN_ATTEMPTS_MAX = 3,
     RUN_RETRY_FIRST_MS = 1000,
     RUN_OUTAGE_MS_MAX = 300 * 1000,
+    RUN_PROBE_FIRST_MS = 500,
     RUN_CACHE_BYTES = 8 << 20,
     RUN_CACHE_TTL_MS = 3600 * 1000
 };

@@ -109,11 +109,11 @@ static const char *const migrations[] = {
     "ALTER TABLE summary ADD COLUMN reused INTEGER NOT NULL DEFAULT 0 CHECK(reused IN (0, 1));"
     "ALTER TABLE summary ADD COLUMN degraded_reason TEXT;" /* NULL: it is good */
 
-    "UPDATE summary SET degraded_reason = (SELECT reason FROM record WHERE seq = record_seq AND state = 4)"
-    " WHERE current = 1;"
+    "UPDATE summary SET degraded_reason = r.reason FROM record r"
+    " WHERE r.seq = record_seq AND r.state = 4 AND current = 1;"
     "UPDATE record SET (provenance_id, tokens_in, tokens_out) ="
     " (SELECT provenance_id, tokens_in, tokens_out FROM summary WHERE record_seq = record.seq"
-    " AND current = 1);"
+    " AND current = 1) WHERE seq IN (SELECT record_seq FROM summary WHERE current = 1);"
 
     "DROP INDEX record_work;"
     "CREATE INDEX record_work ON record(state, lease_until_us, not_before_us);"

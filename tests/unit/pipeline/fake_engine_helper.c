@@ -122,8 +122,11 @@ static void answer(struct fake_engine *self, const struct fake_request *request,
     if (asks_for(request, FAKE_MUTE))
         return;
     out->text = calloc(1, ROOM);
-    if (out->text == NULL)
-        abort();
+    if (out->text == NULL) {
+        out->finish = FINISH_ERROR;
+        (void)DOBBY_FAIL(&out->error, DOBBY_OUT_OF_MEMORY, "a text");
+        return;
+    }
     if (asks_for(request, FAKE_LENGTH))
         out->finish = FINISH_LENGTH;
     if (asks_for(request, FAKE_BLANK) || asks_for(request, FAKE_BROKEN) ||

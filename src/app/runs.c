@@ -3,6 +3,7 @@
 #include "app/models.h"
 #include "app/progress.h"
 #include "base/json_writer.h"
+#include "base/utf8.h"
 #include "os/process.h"
 #include "os/random.h"
 
@@ -92,6 +93,51 @@ static dobby_code append_remarks(struct buffer *out, const struct run_progress *
     return code;
 }
 
+/* The last example of each, since a thousand alike say no more. */
+static dobby_code append_errors(struct buffer *out, const struct error_tally *errors, struct dobby_error *err)
+{
+    dobby_code code = DOBBY_OK;
+    for (size_t i = 0; i < errors->count && code == DOBBY_OK; i++) {
+        const struct error_tally_row *row = &errors->rows[i];
+        code = buffer_append_format(out, err, "%" PRIu64 " times %s, %s%s: ", row->count,
+                                    dobby_code_id(row->code), dobby_code_message(row->code),
+                                    dobby_code_retryable(row->code) ? " (it may pass)" : "");
+        if (code == DOBBY_OK)
+            code = utf8_append_display(out, row->sample, strlen(row->sample), err);
+        if (code == DOBBY_OK && row->record_id[0] != '\0')
+            code = buffer_append_string(out, "; record ", err);
+        if (code == DOBBY_OK && row->record_id[0] != '\0')
+            code = utf8_append_display(out, row->record_id, strlen(row->record_id), err);
+        if (code == DOBBY_OK)
+            code = buffer_append_byte(out, '\n', err);
+    }
+    return code;
+}
+
+static void put_errors(struct json_writer *json, const struct error_tally *errors)
+{
+    json_key(json, "errors");
+    json_begin_array(json);
+    for (size_t i = 0; i < errors->count; i++) {
+        const struct error_tally_row *row = &errors->rows[i];
+        json_begin_object(json);
+        json_key(json, "id");
+        json_put_text(json, dobby_code_id(row->code));
+        json_key(json, "message");
+        json_put_text(json, dobby_code_message(row->code));
+        json_key(json, "count");
+        json_put_integer(json, (int64_t)row->count);
+        json_key(json, "retryable");
+        json_put_boolean(json, dobby_code_retryable(row->code));
+        json_key(json, "sample");
+        json_put_text(json, row->sample);
+        json_key(json, "record");
+        json_put_text(json, row->record_id[0] != '\0' ? row->record_id : NULL);
+        json_end_object(json);
+    }
+    json_end_array(json);
+}
+
 dobby_code runs_append_summary(struct buffer *out, const struct run_progress *totals,
                                const struct store_counts *counts, struct dobby_error *err)
 {
@@ -108,7 +154,9 @@ dobby_code runs_append_summary(struct buffer *out, const struct run_progress *to
         code = buffer_append_format(out, err, "ended because --%s was reached\n", run_cap_name(totals->cap));
     if (code == DOBBY_OK && totals->end == RUN_CANCELED)
         code = buffer_append_string(out, "ended because it was canceled: dobby cancel\n", err);
-    return code == DOBBY_OK ? append_remarks(out, totals, counts, err) : code;
+    if (code == DOBBY_OK)
+        code = append_remarks(out, totals, counts, err);
+    return code == DOBBY_OK ? append_errors(out, &totals->errors, err) : code;
 }
 
 dobby_code runs_append_json(struct buffer *out, const char *run_id, const struct run_progress *totals,
@@ -159,6 +207,7 @@ dobby_code runs_append_json(struct buffer *out, const char *run_id, const struct
     json_put_number(&json, rates.tokens_per_s);
     json_key(&json, "interrupted");
     json_put_boolean(&json, totals->end == RUN_INTERRUPTED);
+    put_errors(&json, &totals->errors);
     json_end_object(&json);
     const dobby_code code = json_writer_end(&json, err);
     return code == DOBBY_OK ? buffer_append_byte(out, '\n', err) : code;

@@ -17,11 +17,13 @@ static void release_job(struct run *run, struct job *job)
     job_remove(&run->jobs, job);
 }
 
-void run_drop_jobs(struct run *run)
+void run_drop_jobs(struct run *run, bool unsubmitted_only)
 {
-    for (uint32_t i = 0; i < run->jobs.capacity; i++)
-        if (run->jobs.jobs[i].used)
-            release_job(run, &run->jobs.jobs[i]);
+    for (uint32_t i = 0; i < run->jobs.capacity; i++) {
+        struct job *job = &run->jobs.jobs[i];
+        if (job->used && (job->unsubmitted || !unsubmitted_only))
+            release_job(run, job);
+    }
 }
 
 /* One record's failure: again later, or for good. */
@@ -49,7 +51,7 @@ static void fail_record(struct run *run, const struct lease *lease, const uint8_
         memcpy(&seed, key, sizeof(seed));
         entry->retry_unix_us = clock_unix_us() + retry_delay_ms(&policy, lease->tries, seed) * 1000;
     }
-    error_tally_add(&run->errors, failure->code, failure->detail, lease->id, clock_unix_us());
+    error_tally_add(&run->progress->errors, failure->code, failure->detail, lease->id, clock_unix_us());
 }
 
 /* Settles the job with this result, and all who wait for it with a copy. */
@@ -133,6 +135,10 @@ static dobby_code take_text(struct run *run, struct job *job, struct engine_resu
         return settle_job(run, job, result, job->resampled ? run->engine_text_second : run->engine_text, NULL,
                           err);
     }
+    if (!job->resampled && run->request == RUN_STOP) {
+        release_job(run, job); /* no time for a second try, and without one the verdict is not final */
+        return DOBBY_OK;
+    }
     if (!job->resampled) {
         run->gates[verdict]++;
         run->resampled++;
@@ -192,7 +198,7 @@ dobby_code run_take_results(struct run *run, int64_t timeout_ms, struct dobby_er
         engine_result_release(&run->results[i]);
     }
     if (waited != DOBBY_OK) {
-        run_drop_jobs(run); /* it does not answer: what is in it may never come back */
+        run_drop_jobs(run, false); /* it does not answer: what is in it may never come back */
         run->probing = false;
     }
     if (run->jobs.count == 0 && !run->probing)

@@ -112,6 +112,13 @@ static dobby_code handle_stale(struct run *run, struct dobby_error *err)
     return code;
 }
 
+void run_set_total(struct run *run, const struct store_counts *counts)
+{
+    uint64_t left = counts->by_state[RECORD_PENDING] + counts->by_state[RECORD_LEASED];
+    uint64_t most = run->options->records_max, total = run_done(run) + left;
+    run->progress->total = most > 0 && total > most ? most : total;
+}
+
 static dobby_code count_work(struct run *run, struct dobby_error *err)
 {
     struct store_counts counts;
@@ -123,9 +130,7 @@ static dobby_code count_work(struct run *run, struct dobby_error *err)
     } while (run_store_wait(run, &code, &failure, err));
     if (code != DOBBY_OK)
         return code;
-    uint64_t total = counts.by_state[RECORD_PENDING] + counts.by_state[RECORD_LEASED];
-    uint64_t most = run->options->records_max;
-    run->progress->total = most > 0 && total > most ? most : total;
+    run_set_total(run, &counts);
     return DOBBY_OK;
 }
 
@@ -216,6 +221,6 @@ dobby_code run_begin(struct run *run, struct dobby_error *err)
     if (code == DOBBY_OK)
         code = count_work(run, err);
     if (code == DOBBY_OK)
-        run->renewed_ns = clock_monotonic_ns();
+        run->renewed_ns = run->counted_ns = clock_monotonic_ns();
     return code;
 }

@@ -8,7 +8,7 @@
 #include "os/clock.h"
 #include "pipeline/run_state.h"
 
-enum { RECORD_MS = 500, RATE_MS = 1000 };
+enum { RECORD_MS = 500, RATE_MS = 1000, COUNT_MS = 5000 };
 
 const char *run_phase_name(enum run_phase phase)
 {
@@ -51,7 +51,7 @@ static enum run_phase phase_of(const struct run *run)
     return run->dry && !run_has_leases(run) ? RUN_PHASE_WAITING : RUN_PHASE_RUNNING;
 }
 
-void run_tell(struct run *run, bool finished)
+void run_refresh(struct run *run, bool finished)
 {
     struct run_progress *progress = run->progress;
     int64_t now_ns = clock_monotonic_ns();
@@ -71,8 +71,13 @@ void run_tell(struct run *run, bool finished)
     progress->engine_breaker = run->engine_health.breaker.state;
     progress->phase = finished ? RUN_PHASE_ENDED : phase_of(run);
     progress->finished = finished;
+}
+
+static void tell(struct run *run)
+{
+    run_refresh(run, false);
     if (run->options->progress != NULL)
-        run->options->progress(run->options->context, progress);
+        run->options->progress(run->options->context, run->progress);
 }
 
 void run_obey(struct run *run, enum run_request request, enum run_state end, enum run_cap cap)
@@ -88,8 +93,10 @@ void run_obey(struct run *run, enum run_request request, enum run_state end, enu
     run_release_batch(run);
     if (request == RUN_DRAIN)
         engine_cancel_queued(run->engine); /* those are leases returned: only what runs is waited for */
-    if (request == RUN_STOP)
+    if (request == RUN_STOP) {
         engine_cancel_all(run->engine);
+        run_drop_jobs(run, true);
+    }
     run->stop_limits = run->stop_limits || end != RUN_CAPPED;
 }
 
@@ -152,6 +159,20 @@ static dobby_code renew(struct run *run, int64_t now_ns, struct dobby_error *err
     return run_store_code(run, RUN_STORE_RENEW, code, &failure, err);
 }
 
+/* Other runs on the same database do a part of what there was to do. */
+static dobby_code count_again(struct run *run, int64_t now_ns, struct dobby_error *err)
+{
+    struct dobby_error failure = {0};
+    struct store_counts counts;
+    if (now_ns - run->counted_ns < COUNT_MS * (int64_t)1000000)
+        return DOBBY_OK;
+    run->counted_ns = now_ns;
+    dobby_code called = store_count(run->store, &counts, &failure);
+    if (called == DOBBY_OK)
+        run_set_total(run, &counts);
+    return run_store_code(run, RUN_STORE_POLL, called, &failure, err);
+}
+
 dobby_code run_tick(struct run *run, struct dobby_error *err)
 {
     const struct run_options *options = run->options;
@@ -160,9 +181,11 @@ dobby_code run_tick(struct run *run, struct dobby_error *err)
     int64_t now_ns = clock_monotonic_ns();
     keep_caps(run, now_ns);
     if (now_ns - run->told_ns >= RUN_PROGRESS_MS * (int64_t)1000000)
-        run_tell(run, false);
+        tell(run);
     concurrency_tick(&run->concurrency, now_ns);
     dobby_code code = renew(run, now_ns, err);
+    if (code == DOBBY_OK && run_store_is_open(run))
+        code = count_again(run, now_ns, err);
     if (code != DOBBY_OK || !run->recorded || !run_store_is_open(run))
         return code;
     if (now_ns - run->recorded_ns >= RECORD_MS * (int64_t)1000000)

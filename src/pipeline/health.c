@@ -57,7 +57,7 @@ static dobby_code trip(struct run *run, struct dependency *dependency, const cha
 {
     bool first = dependency->breaker.state == BREAKER_CLOSED;
     dependency->error = *failure;
-    error_tally_add(&run->errors, code, failure->detail, "", clock_unix_us());
+    error_tally_add(&run->progress->errors, code, failure->detail, "", clock_unix_us());
     if (dobby_code_retryable(code)) {
         breaker_trip(&dependency->breaker, clock_monotonic_ns());
         if (!limit_is_over(run, dependency)) {
@@ -116,6 +116,7 @@ static void begin_outage(struct run *run)
 {
     run->cancels_ours = true;
     run_release_batch(run);
+    run_drop_jobs(run, true);
     outbox_pardon(&run->outbox);
     engine_cancel_all(run->engine);
 }

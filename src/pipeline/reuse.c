@@ -86,7 +86,7 @@ static dobby_code prepare_record(struct run *run, const struct record *record, s
             "given up: it was taken %u times, and each time its worker ended or lost it without an answer",
             (unsigned)record->tries - 1);
         entry->error_id = dobby_code_id(DOBBY_ABANDONED);
-        error_tally_add(&run->errors, DOBBY_ABANDONED, entry->reason, record->id, clock_unix_us());
+        error_tally_add(&run->progress->errors, DOBBY_ABANDONED, entry->reason, record->id, clock_unix_us());
         intake->done = true;
         return DOBBY_OK;
     }

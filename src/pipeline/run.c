@@ -14,7 +14,8 @@
 enum {
     CANCEL_MS_MAX = 10000, /* for the engine to answer what was cancelled after a failure */
     TAKE_BACK_MS = 5000,   /* between two looks for dead owners, while waiting for other runs */
-    IDLE_MS = 20           /* a sleep when there is nothing to wait for but time */
+    SPIN_NS = 100 * 1000,
+    IDLE_MS = 20 /* a sleep when there is nothing to wait for but time */
 };
 
 size_t run_leases_max(uint32_t sessions)
@@ -87,12 +88,19 @@ static dobby_code wait_for_work(struct run *run, struct dobby_error *err)
     int64_t timeout_ms = (wait_ns(run) + 999999) / 1000000;
     if (run->jobs.count < run->concurrency.limit)
         concurrency_starved(&run->concurrency);
-    if (run->jobs.count > 0 || run->probing)
-        return run_take_results(run, timeout_ms, err);
+    if (run->jobs.count > run->jobs.unsubmitted || run->probing) {
+        int64_t before_ns = clock_monotonic_ns();
+        uint32_t before = run->jobs.count;
+        dobby_code code = run_take_results(run, timeout_ms, err);
+        /* An engine that returns at once with nothing has lost what it was given: no reason to spin. */
+        if (run->jobs.count == before && clock_monotonic_ns() - before_ns < SPIN_NS)
+            clock_sleep_ms(smaller(timeout_ms, 1));
+        return code;
+    }
     /* Nothing runs. Sleep only where there is something to wait for: a store or an engine that fails, a
      * command, others' records, or room in an engine's queue that others fill. */
-    bool idle = run->dry || run->paused || run->batch.count > 0 || !run_store_is_open(run) ||
-                run->engine_health.breaker.state != BREAKER_CLOSED;
+    bool idle = run->dry || run->paused || run->batch.count > 0 || run->jobs.count > 0 ||
+                !run_store_is_open(run) || run->engine_health.breaker.state != BREAKER_CLOSED;
     if (idle && run->outbox.count == 0)
         clock_sleep_ms(smaller(timeout_ms, IDLE_MS));
     else if (idle)
@@ -141,7 +149,7 @@ static void empty_engine(struct run *run)
     while (run->jobs.count > run->jobs.unsubmitted && !run->engine_broken && clock_monotonic_ns() < end_ns)
         if (run_take_results(run, RUN_WAIT_MS, NULL) != DOBBY_OK)
             break;
-    run_drop_jobs(run);
+    run_drop_jobs(run, false);
 }
 
 /* After a failure: saves what can be saved and leaves no lease behind, as far as the store allows it. */
@@ -234,8 +242,10 @@ dobby_code pipeline_run(struct store *store, struct engine *engine, const struct
         progress->end = RUN_FAILED;
     if (code != DOBBY_OK)
         progress->cap = RUN_CAP_NONE;
-    run_tell(run, true);
+    run_refresh(run, true);
     run_record_end(run, code, &failure);
+    if (options->progress != NULL)
+        options->progress(options->context, progress);
     if (err != NULL && code != DOBBY_OK)
         *err = failure;
     run_release(run);

@@ -14,6 +14,7 @@
 
 #include "base/breaker.h"
 #include "infer/engine.h"
+#include "pipeline/error_tally.h"
 #include "pipeline/prompt.h"
 #include "store/store_runs.h"
 
@@ -37,7 +38,7 @@ enum run_cap { RUN_CAP_NONE, RUN_CAP_RECORDS, RUN_CAP_TIME, RUN_CAP_TOKENS, RUN_
 const char *run_cap_name(enum run_cap cap); /* "max-records" ... */
 
 struct run_progress {
-    uint64_t total;                                /* records to do when the run began */
+    uint64_t total; /* records to do when the run began, less what others did since */
     uint64_t completed, degraded, failed, skipped; /* by this run */
     uint64_t stale;                                /* results that came too late: refused by the store */
     uint64_t retried;                              /* sent back to be tried again later */
@@ -49,6 +50,7 @@ struct run_progress {
     uint32_t claimed, outbox;       /* waiting for the engine; waiting to be saved */
     uint32_t sessions;              /* records that may run at once, at present */
     enum breaker_state store_breaker, engine_breaker;
+    struct error_tally errors; /* of records, the engine and the store; pardoned ones too */
     int64_t elapsed_ns;
     enum run_phase phase;
     bool finished;

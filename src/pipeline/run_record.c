@@ -175,7 +175,7 @@ static dobby_code append_metrics(const struct run *run, struct buffer *out, stru
     put_integer(&json, "stale_kept", progress->stale_kept);
     put_integer(&json, "stale_redone", progress->stale_redone);
     put_integer(&json, "stale_restored", progress->stale_restored);
-    put_errors(&json, &run->errors);
+    put_errors(&json, &run->progress->errors);
     put_integer(&json, "peak_rss_bytes", process_peak_rss_bytes());
     json_end_object(&json);
     return json_writer_end(&json, err);
@@ -226,6 +226,15 @@ dobby_code run_record_begin(struct run *run, struct dobby_error *err)
     return code;
 }
 
+/* Somebody has removed it: the records matter more. */
+static dobby_code forget_row(struct run *run)
+{
+    run->recorded = false;
+    log_write(LOG_WARNING, "run.row_gone", "the run's row is gone: it cannot be seen or commanded any more",
+              LOG_TEXT("run", run->options->run_id));
+    return DOBBY_OK;
+}
+
 dobby_code run_record_update(struct run *run, struct dobby_error *err)
 {
     struct buffer metrics = {0};
@@ -238,6 +247,8 @@ dobby_code run_record_update(struct run *run, struct dobby_error *err)
     row.metrics = metrics.bytes != NULL ? metrics.bytes : "{}";
     dobby_code called = store_run_update(run->store, &row, &command, &failure);
     buffer_release(&metrics);
+    if (called == DOBBY_STORE_NOT_FOUND)
+        return forget_row(run);
     dobby_code code = run_store_code(run, RUN_STORE_UPDATE, called, &failure, err);
     if (called == DOBBY_OK)
         run_take_command(run, command);
@@ -250,6 +261,8 @@ dobby_code run_record_poll(struct run *run, struct dobby_error *err)
     enum run_command command = RUN_COMMAND_NONE;
     run->polled_ns = clock_monotonic_ns();
     dobby_code called = store_run_poll(run->store, run->options->run_id, &command, &failure);
+    if (called == DOBBY_STORE_NOT_FOUND)
+        return forget_row(run);
     dobby_code code = run_store_code(run, RUN_STORE_POLL, called, &failure, err);
     if (called == DOBBY_OK)
         run_take_command(run, command);

@@ -7,7 +7,6 @@
 #include "base/breaker.h"
 #include "base/histogram.h"
 #include "pipeline/concurrency.h"
-#include "pipeline/error_tally.h"
 #include "pipeline/jobs.h"
 #include "pipeline/outbox.h"
 #include "pipeline/result_cache.h"
@@ -105,9 +104,8 @@ struct run {
     struct reuse_counts reuse;
     uint64_t gates[QUALITY_VERDICT_COUNT]; /* results that failed each */
     uint64_t resampled, rescued;           /* tried again with other sampling, and then good */
-    struct error_tally errors;
 
-    int64_t started_ns, renewed_ns, told_ns, polled_ns, recorded_ns, takeback_ns;
+    int64_t started_ns, renewed_ns, told_ns, polled_ns, recorded_ns, counted_ns, takeback_ns;
     int64_t started_us;
     double rate_now; /* records a second of late */
     int64_t rate_ns;
@@ -121,6 +119,8 @@ uint64_t run_done(const struct run *run); /* records settled for good */
 
 /* ---- begin.c ---- */
 DOBBY_NODISCARD dobby_code run_begin(struct run *run, struct dobby_error *err);
+/* How much this run may still have to do, and did. */
+void run_set_total(struct run *run, const struct store_counts *counts);
 /* Takes back the leases of owners on this machine that are certainly dead. */
 DOBBY_NODISCARD dobby_code run_take_back_dead(struct run *run, struct dobby_error *err);
 
@@ -150,14 +150,15 @@ DOBBY_NODISCARD dobby_code run_settle_reused(struct run *run, const struct lease
 /* ---- answer.c ---- */
 /* Moves what the engine has finished to the outbox, after waiting for it up to timeout_ms. */
 DOBBY_NODISCARD dobby_code run_take_results(struct run *run, int64_t timeout_ms, struct dobby_error *err);
-/* Returns all jobs' leases without waiting for their results. */
-void run_drop_jobs(struct run *run);
+/* Returns jobs' leases without waiting for their results: all, or those that are not in the engine. */
+void run_drop_jobs(struct run *run, bool unsubmitted_only);
 
 /* ---- control.c ---- */
 /* What is due by time: requests, commands, caps, leases, the progress, the run's row. */
 DOBBY_NODISCARD dobby_code run_tick(struct run *run, struct dobby_error *err);
 void run_obey(struct run *run, enum run_request request, enum run_state end, enum run_cap cap);
-void run_tell(struct run *run, bool finished);
+/* Brings *progress up to date. */
+void run_refresh(struct run *run, bool finished);
 void run_take_command(struct run *run, enum run_command command);
 
 /* ---- health.c ---- */

@@ -66,6 +66,32 @@ static void each_cap_ends_the_run_cleanly(void **state)
     }
 }
 
+/* What waits for its second try when the run is stopped is in no engine: it goes back at once. */
+static void a_stop_does_not_wait_for_second_tries(void **state)
+{
+    (void)state;
+    const char *contents[RECORDS];
+    static char texts[RECORDS][32];
+    for (size_t i = 0; i < RECORDS; i++) {
+        snprintf(texts[i], sizeof(texts[i]), "%zu %s", i, FAKE_ONCE);
+        contents[i] = texts[i];
+    }
+    for (uint32_t stop_at = 3; stop_at < 60; stop_at++) {
+        struct fixture fixture;
+        fixture_open(&fixture, 4);
+        fixture.engine.per_wait = 3;
+        fixture.engine.queue_max = 7; /* too few for all: some wait for room */
+        fixture.stop_at = stop_at;
+        fixture_put(&fixture, RECORDS, contents);
+        assert_ok(fixture_run(&fixture), &fixture.err);
+        assert_int_equal(fixture.progress.end, RUN_INTERRUPTED);
+        assert_int_equal(fixture_count(&fixture, RECORD_LEASED), 0);
+        assert_int_equal(fixture_count(&fixture, RECORD_DEGRADED), 0);
+        assert_int_equal(fixture_count(&fixture, RECORD_PENDING), RECORDS - fixture.progress.completed);
+        fixture_close(&fixture);
+    }
+}
+
 static void command(struct fixture *fixture, enum run_command chosen)
 {
     assert_ok(store_run_command(fixture->memory, fixture->run_id, chosen, 1, &fixture->err), &fixture->err);
@@ -266,6 +292,26 @@ static void the_row_of_a_failed_run(void **state)
     fixture_close(&fixture);
 }
 
+/* Who removes a run's row from the table does not stop the run. */
+static void a_run_goes_on_without_its_row(void **state)
+{
+    (void)state;
+    static const enum faulty_call calls[] = {FAULTY_RUN_POLL, FAULTY_RUN_UPDATE};
+    for (size_t i = 0; i < COUNT_OF(calls); i++) {
+        struct fixture fixture;
+        fixture_open(&fixture, 2);
+        fixture.engine.per_wait = 1;
+        fixture.engine.wait_ms = 5;
+        fixture.store.of[calls[i]].fail = 1;
+        fixture.store.of[calls[i]].code = DOBBY_STORE_NOT_FOUND;
+        fixture_put(&fixture, RECORDS, NULL);
+        assert_ok(fixture_run(&fixture), &fixture.err);
+        assert_int_equal(fixture.progress.completed, RECORDS);
+        assert_int_equal(fixture.store.of[calls[i]].calls, 1);
+        fixture_close(&fixture);
+    }
+}
+
 /* Fewer sessions are used when more are no faster; the outputs are those of any other number. */
 static void the_number_of_sessions_is_bounded(void **state)
 {
@@ -286,11 +332,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_cap_ends_the_run_cleanly),
+        cmocka_unit_test(a_stop_does_not_wait_for_second_tries),
         cmocka_unit_test(a_paused_run_holds_nothing_and_goes_on),
         cmocka_unit_test(a_canceled_run_ends),
         cmocka_unit_test(a_stalled_writer_stops_the_reader),
         cmocka_unit_test(the_row_tells_what_the_tables_hold),
         cmocka_unit_test(the_row_of_a_failed_run),
+        cmocka_unit_test(a_run_goes_on_without_its_row),
         cmocka_unit_test(the_number_of_sessions_is_bounded),
     };
     return cmocka_run_group_tests_name("pipeline run, control", tests, NULL, NULL);

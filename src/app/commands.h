@@ -5,6 +5,7 @@
 #include "app/app.h"
 
 extern const struct command command_ingest;
+extern const struct command command_plan;
 extern const struct command command_run;
 extern const struct command command_status;
 extern const struct command command_runs;
@@ -24,6 +25,7 @@ extern const struct command command_bench_pipeline;
 extern const struct command command_bench_contracts;
 extern const struct command command_config_show;
 extern const struct command command_config_check;
+extern const struct command command_doctor;
 extern const struct command command_version;
 extern const struct command command_help;
 

@@ -15,6 +15,12 @@ static const char *const embedded_models[] = {
 };
 enum { EMBEDDED_COUNT = sizeof embedded_models / sizeof embedded_models[0] };
 
+/* tests/unit/app/test_models.c compares it with the file. */
+const char *models_embedded_fingerprint(void)
+{
+    return "4131fc8685b483876dfc858381516b6b15ca9d12fd31d967aee87d480432d21d";
+}
+
 dobby_code models_path_from(const struct config *config, const char *directory, struct buffer *out,
                             struct dobby_error *err)
 {

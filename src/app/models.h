@@ -11,6 +11,8 @@
  * ../models in a build tree, below ../share/dobby/models where it is installed. Fails: MODEL_NOT_FOUND. */
 DOBBY_NODISCARD dobby_code models_path(const struct config *config, struct buffer *out,
                                        struct dobby_error *err);
+/* The fingerprint of the model that comes with this program. */
+const char *models_embedded_fingerprint(void);
 /* As models_path, looking from the given directory instead of the program's. */
 DOBBY_NODISCARD dobby_code models_path_from(const struct config *config, const char *directory,
                                             struct buffer *out, struct dobby_error *err);

@@ -23,6 +23,7 @@
 
 enum {
     ENGINE_FAILURES_MAX = 8, /* records in a row: that many bad ones side by side are rare */
+    ENGINE_FAILURES_LIMIT = 1 << 20,
     STOP_OUTAGE_MS_MAX = 3000,
     ENGINE_COOL_DOWN_MS_MAX = 30 * 1000,
     PROBE_MS_MAX = 30 * 1000,
@@ -156,6 +157,14 @@ dobby_code run_engine_record_failed(struct run *run, const struct lease *lease,
     return DOBBY_OK;
 }
 
+void run_engine_record_good(struct run *run)
+{
+    struct breaker *breaker = &run->engine_health.breaker;
+    breaker->policy.failures_max = ENGINE_FAILURES_MAX;
+    run->vouched = false;
+    breaker_success(breaker);
+}
+
 static dobby_code send_probe(struct run *run, struct dobby_error *err)
 {
     static const char content[] = "int main(void) { return 0; }\n";
@@ -209,6 +218,9 @@ dobby_code run_probe_answered(struct run *run, const struct engine_result *resul
     if (result->finish == FINISH_END_TOKEN || result->finish == FINISH_LENGTH) {
         log_write(LOG_INFO, "run.outage_over", "it works again", LOG_TEXT("of", "engine"),
                   LOG_INTEGER("ms", breaker_trouble_ns(breaker, clock_monotonic_ns()) / 1000000));
+        /* So it was the records. Where all are bad, asking after every few would take for ever. */
+        if (breaker->policy.failures_max <= ENGINE_FAILURES_LIMIT / 2)
+            breaker->policy.failures_max *= 2;
         breaker_success(breaker);
         run->vouched = true;
         return DOBBY_OK;

@@ -181,6 +181,8 @@ DOBBY_NODISCARD dobby_code run_engine_code(struct run *run, dobby_code code,
 DOBBY_NODISCARD dobby_code run_engine_record_failed(struct run *run, const struct lease *lease,
                                                     const struct dobby_error *failure,
                                                     struct dobby_error *err);
+/* One record was answered: the engine works. */
+void run_engine_record_good(struct run *run);
 /* Sends a probe when it is time for one. */
 DOBBY_NODISCARD dobby_code run_probe(struct run *run, struct dobby_error *err);
 DOBBY_NODISCARD dobby_code run_probe_answered(struct run *run, const struct engine_result *result,

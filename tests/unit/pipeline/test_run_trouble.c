@@ -196,6 +196,23 @@ static void bad_records_in_a_row_do_not_end_the_run(void **state)
     }
 }
 
+/* Not even when all are bad, and then it does not take for ever: the engine is asked ever more rarely. */
+static void only_bad_records_are_failed_soon(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct run_copy run;
+    fixture_open(&fixture, 8);
+    fixture.options.probe_first_ms = 1;
+    put_among(&fixture, FAKE_ERROR, 0, RECORDS);
+    assert_ok(fixture_run(&fixture), &fixture.err);
+    assert_int_equal(fixture.progress.failed, RECORDS);
+    fixture_run_row(&fixture, &run);
+    assert_non_null(
+        strstr(run.metrics, "\"engine\": {\"state\": \"closed\", \"opened\": 3")); /* 8, 16, 32, 64 */
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +221,7 @@ int main(void)
         cmocka_unit_test(a_record_that_kills_its_workers_is_given_up),
         cmocka_unit_test(an_engine_that_comes_back_costs_no_attempt),
         cmocka_unit_test(bad_records_in_a_row_do_not_end_the_run),
+        cmocka_unit_test(only_bad_records_are_failed_soon),
     };
     return cmocka_run_group_tests_name("pipeline run, trouble", tests, NULL, NULL);
 }

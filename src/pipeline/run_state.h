@@ -94,7 +94,8 @@ struct run {
     bool engine_broken; /* it answered what nobody asked: no other answer is waited for */
     bool cancels_ours;  /* results that say CANCELED are no news */
     struct dependency store_health, engine_health;
-    bool probing;    /* a probe is in the engine */
+    bool probing; /* a probe is in the engine */
+    bool vouched; /* the last text that came from the engine is a probe's: failures since are the records' */
     uint64_t probes; /* made; the number of the last one */
     int64_t probe_sent_ns;
     uint64_t tokens_inferred;

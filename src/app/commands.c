@@ -10,6 +10,11 @@ const struct command *const commands[] = {
     &command_plan,
     &command_run,
     &command_status,
+    &command_runs,
+    &command_pause,
+    &command_resume,
+    &command_cancel,
+    &command_retry,
     &command_list,
     &command_show,
     &command_export,
@@ -20,9 +25,9 @@ const struct command *const commands[] = {
     &command_bench_engine,
     &command_bench_pipeline,
     &command_bench_contracts,
+    &command_doctor,
     &command_config_show,
     &command_config_check,
-    &command_doctor,
     &command_version,
     &command_help,
 };
@@ -40,7 +45,7 @@ static const char exit_statuses[] =
     "  3    run: some records failed\n"
     "  4    the model or the engine\n"
     "  5    the database\n"
-    "  6    the input: nothing to ingest, no such file, content too long\n"
+    "  6    the input: nothing to ingest, no such file or run, content too long\n"
     "  7    run: --max-time, --max-tokens or --max-failures ended it\n"
     "  130  interrupted, or canceled\n";
 

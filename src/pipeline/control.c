@@ -117,6 +117,7 @@ static void pause_or_resume(struct run *run, bool pause)
         return;
     run->paused = pause;
     run->dry = false;
+    run->recorded_ns = 0; /* who commanded it waits to see it in the row */
     log_write(LOG_INFO, pause ? "run.paused" : "run.resumed", "commanded so",
               LOG_TEXT("run", run->options->run_id));
     if (!pause)

@@ -107,7 +107,7 @@ static void keep_caps(struct run *run, int64_t now_ns)
         run_obey(run, RUN_DRAIN, RUN_CAPPED, RUN_CAP_TIME);
     if (options->tokens_inferred_max > 0 && run->tokens_inferred >= options->tokens_inferred_max)
         run_obey(run, RUN_DRAIN, RUN_CAPPED, RUN_CAP_TOKENS);
-    if (options->failures_max > 0 && run->progress->failed >= options->failures_max)
+    if (options->failures_max > 0 && run->progress->failed + run->outbox.failed >= options->failures_max)
         run_obey(run, RUN_DRAIN, RUN_CAPPED, RUN_CAP_FAILURES);
 }
 

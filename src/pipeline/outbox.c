@@ -41,6 +41,7 @@ struct outbox_entry *outbox_add(struct outbox *outbox, const struct lease *lease
         outbox->oldest_ns = clock_monotonic_ns();
     struct outbox_entry *entry = &outbox->entries[outbox->count++];
     *entry = (struct outbox_entry){.lease = *lease, .kind = kind};
+    outbox->failed += kind == OUTCOME_FAILED;
     return entry;
 }
 
@@ -121,6 +122,7 @@ dobby_code outbox_settle(struct outbox *outbox, struct store *store, struct run_
         enum outcome_kind kind = outbox->outcomes[i].kind;
         *returned = *returned || kind == OUTCOME_RELEASED || kind == OUTCOME_RETRY;
         count(&outbox->outcomes[i], progress);
+        outbox->failed -= kind == OUTCOME_FAILED;
         release_entry(&outbox->entries[i]);
     }
     outbox->count -= settled;

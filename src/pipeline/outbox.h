@@ -26,6 +26,7 @@ struct outbox {
     struct outbox_entry *entries;
     struct outcome *outcomes; /* what store_settle is given */
     size_t count, capacity;
+    size_t failed;     /* entries that are FAILED */
     int64_t oldest_ns; /* monotonic, of entries[0]; while count > 0 */
 };
 

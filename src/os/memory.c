@@ -1,7 +1,11 @@
 #include "os/memory.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+enum { LARGE_PAGE_BYTES = 2 << 20, CACHE_LINE_BYTES = 64 };
 
 /* The container's limit; 0 where there is none. */
 static uint64_t cgroup_limit(void)
@@ -45,4 +49,21 @@ uint64_t memory_available_bytes(void)
     (void)fclose(file);
     const uint64_t rest = fields == 1 && used < limit ? limit - used : limit;
     return rest < machine ? rest : machine;
+}
+
+void *memory_large_new(size_t bytes)
+{
+    const size_t alignment = bytes >= LARGE_PAGE_BYTES ? LARGE_PAGE_BYTES : CACHE_LINE_BYTES;
+    if (bytes > SIZE_MAX - CACHE_LINE_BYTES)
+        return NULL;
+    const size_t whole =
+        bytes > 0 ? (bytes + CACHE_LINE_BYTES - 1) / CACHE_LINE_BYTES * CACHE_LINE_BYTES : CACHE_LINE_BYTES;
+    void *memory = aligned_alloc(alignment, whole);
+#ifdef MADV_HUGEPAGE
+    /* Only whole large pages: the last part of one would take memory that nobody uses. A kernel without them
+     * refuses, and nothing is lost. */
+    if (memory != NULL && whole >= LARGE_PAGE_BYTES)
+        (void)madvise(memory, whole / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES, MADV_HUGEPAGE);
+#endif
+    return memory;
 }

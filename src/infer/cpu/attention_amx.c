@@ -81,15 +81,15 @@ void amx_kv_write(const struct kv_layout *layout, void *area, uint32_t slot, con
                           (size_t)(d % STEP_DIMENSIONS / PAIR) * STRIDE + (size_t)(slot % TILE_ROWS) * 4;
             for (uint32_t pair = 0; pair < TILE_ROWS / PAIR; pair++)
                 memcpy(to + (size_t)pair * STRIDE, narrow + (size_t)pair * PAIR, 4);
-            /* The values of two positions alternate. Another thread may write the other position now, so each
-             * value is stored by itself. */
-            _mm256_storeu_si256((__m256i *)(void *)narrow,
-                                (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, value + d)));
-            uint16_t *row = (uint16_t *)(void *)(values + (size_t)(d / TILE_ROWS) * TILE_BYTES +
-                                                 (size_t)(slot / PAIR) * STRIDE) +
-                            slot % PAIR;
-            for (uint32_t i = 0; i < TILE_ROWS; i++)
-                row[(size_t)i * PAIR] = narrow[i];
+            /* The values of two positions alternate. Another thread may write the other position now, so a
+             * mask keeps that as it is. */
+            const __m512i wide =
+                _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, value + d)));
+            uint8_t *row = values + (size_t)(d / TILE_ROWS) * TILE_BYTES + (size_t)(slot / PAIR) * STRIDE;
+            if (slot % PAIR == 0)
+                _mm512_mask_storeu_epi16(row, 0x55555555u, wide);
+            else
+                _mm512_mask_storeu_epi16(row, 0xaaaaaaaau, _mm512_slli_epi32(wide, 16));
         }
     }
 }

@@ -335,7 +335,8 @@ static ALWAYS_INLINE void multiply_panel(const struct matmul_job *job, const str
                 .waiting = slices->count > 1 ? scratch->waiting[block] : NULL,
                 .row_scales = job->rows->scales + (size_t)slice * job->rows->tokens_max + token,
                 .weight_scales = product == PRODUCT_INT8 ? int8_tail(weights, panel)->scales : NULL,
-                .output = (char *)job->output + (token * job->output_stride + output) * value_bytes,
+                .output = (char *)job->output +
+                          (token * job->output_stride + output - job->output_first) * value_bytes,
                 .output_bytes = job->output_stride * value_bytes,
                 .bias = job->bias != NULL ? job->bias + output : NULL,
                 .tokens = tokens,
@@ -404,7 +405,7 @@ void amx_matmul(const struct matmul_job *job)
 /* 16 values from column k on; those at and beyond `columns` read as 0. */
 static ALWAYS_INLINE __m512 load_input(const struct prepare_job *job, uint32_t token, uint32_t k)
 {
-    const size_t at = token * job->input_stride + k;
+    const size_t at = (token - job->input_first) * job->input_stride + k;
     const uint32_t left = job->columns > k ? job->columns - k : 0;
     const __mmask16 mask = mask_of(left);
     if (job->input_type == VALUES_F32)
@@ -437,7 +438,7 @@ static ALWAYS_INLINE int32_t largest_bits(const struct prepare_job *job, const e
                                           uint32_t token, uint32_t first, uint32_t end)
 {
     const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
-    const size_t row = token * job->input_stride;
+    const size_t row = (token - job->input_first) * job->input_stride;
     __m512i largest[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
     uint32_t k = first;
     for (; k + 2 * TILE_ROWS <= end; k += 2 * TILE_ROWS) {
@@ -462,7 +463,7 @@ static ALWAYS_INLINE void prepare_int8_row(const struct prepare_job *job, const 
                                            uint32_t token, uint32_t steps)
 {
     const uint32_t group_columns = int8_group_columns(job->columns);
-    const size_t row = token * job->input_stride;
+    const size_t row = (token - job->input_first) * job->input_stride;
     for (uint32_t first = 0, group = 0; first < job->columns; first += group_columns, group++) {
         const uint32_t left = job->columns - first;
         const uint32_t end = left < group_columns ? job->columns : first + group_columns;

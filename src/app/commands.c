@@ -25,9 +25,9 @@ const struct command *const commands[] = {
     &command_bench_engine,
     &command_bench_pipeline,
     &command_bench_contracts,
+    &command_doctor,
     &command_config_show,
     &command_config_check,
-    &command_doctor,
     &command_version,
     &command_help,
 };

@@ -118,7 +118,8 @@ static dobby_code run_sample(struct engine *engine, const struct prompt_template
     run.stale_redo = false;
     run.records_max = run.tokens_inferred_max = run.failures_max = 0;
     run.time_ms_max = most_ms > 0 ? most_ms : PLAN_SAMPLE_MS;
-    run.attempts_max = 1; /* waiting to try again is no rate */
+    run.attempts_max = 1;   /* waiting to try again is no rate */
+    run.outage_ms_max = -1; /* nor is waiting for an engine that is down */
     run.request = request;
     run.progress = progress;
     run.context = timing;

@@ -29,6 +29,29 @@ uint64_t memory_total_bytes(void)
     return limit > 0 && (limit < machine || machine == 0) ? limit : machine;
 }
 
+/* A container's memory in use counts its caches, so the machine's figure is cut at the limit's rest only
+ * where that is lower. */
+uint64_t memory_available_bytes(void)
+{
+    enum { LINE_BYTES = 128 };
+    char line[LINE_BYTES];
+    unsigned long long kib = 0, used = 0;
+    FILE *file = fopen("/proc/meminfo", "re");
+    if (file == NULL)
+        return 0;
+    while (kib == 0 && fgets(line, sizeof line, file) != NULL)
+        (void)sscanf(line, "MemAvailable: %llu kB", &kib);
+    (void)fclose(file);
+    const uint64_t machine = (uint64_t)kib * 1024, limit = cgroup_limit();
+    file = limit > 0 ? fopen("/sys/fs/cgroup/memory.current", "re") : NULL;
+    if (file == NULL)
+        return machine;
+    const int fields = fscanf(file, "%llu", &used);
+    (void)fclose(file);
+    const uint64_t rest = fields == 1 && used < limit ? limit - used : limit;
+    return rest < machine ? rest : machine;
+}
+
 void *memory_allocate(size_t bytes)
 {
     const size_t huge_bytes = bytes / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;

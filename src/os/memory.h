@@ -8,6 +8,8 @@
 /* Memory this process may use: the machine's, or its container's limit where that is lower. 0 where unknown.
  */
 uint64_t memory_total_bytes(void);
+/* Of those what is not in use now, or can be taken back from caches at once. 0 where unknown. */
+uint64_t memory_available_bytes(void);
 
 /* Uninitialised memory at a cache line; free releases it. Whole huge pages of it are asked for as such:
  * weights that stream by otherwise wait for the page table as long as for themselves, twice as long in a

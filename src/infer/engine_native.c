@@ -245,9 +245,6 @@ static dobby_code choose_kernels(const struct engine_native_options *options, co
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(name != NULL ? name : "auto", names[i].name) == 0) {
             *out = names[i].product;
-            if (*out == PRODUCT_INT4 && !(*kernels)->has_int4)
-                return DOBBY_FAIL(err, DOBBY_CPU_UNSUPPORTED, "the %s kernels have no precision int4",
-                                  (*kernels)->name);
             return DOBBY_OK;
         }
     }

@@ -144,10 +144,6 @@ static void outputs_depend_on_their_request_alone(void **state)
     struct dobby_error err;
     const struct kernels *kernels;
     assert_ok(kernels_choose(NULL, &kernels, &err), &err);
-    if (plan->product == PRODUCT_INT4 && !kernels->has_int4) {
-        print_message("the %s kernels have no INT4\n", kernels->name);
-        skip();
-    }
     assert_ok(model_make_random(&config, kernels, plan->product, POSITIONS, &model, &err), &err);
     different = plan->different;
     (void)run(&alone, different, 1, true);

@@ -92,8 +92,7 @@ static void plan_set(struct bench *bench, const struct kernels *kernels)
     /* AMX has no exact product of its own: it is the row of AVX-512. */
     for (int product = strcmp(kernels->name, "amx") == 0 ? PRODUCT_BF16 : PRODUCT_F32;
          product < PRODUCT_COUNT; product++)
-        if (product != PRODUCT_INT4 || kernels->has_int4)
-            plan_product(bench, kernels, (enum product)product);
+        plan_product(bench, kernels, (enum product)product);
     for (size_t i = 0; i < ATTENTION_SHAPES; i++)
         plan_row(bench, &(struct plan_row){.kernels = kernels, .attention = &attention_shapes[i]});
 }

@@ -95,7 +95,6 @@ struct kernels {
     /* Rows worth having in one pass: with them the products take several times as long as reading the weights
      * from memory, so that more would make a pass longer, not cheaper. The faster the products, the more. */
     uint32_t step_rows;
-    bool has_int4; /* whether the set has PRODUCT_INT4; all have the others */
     /* What PRODUCT_UNKNOWN (automatic) means for weights of this type on this set. */
     enum product (*choose_product)(enum tensor_type type);
     /* Packs `count` tensors of equal columns, stacked (Q, K and V as one matrix); gated: two, as gate and up.

@@ -38,7 +38,6 @@ static void matmul_tiles(const struct matmul_job *job)
 const struct kernels kernels_avx2 = {
     .name = "avx2",
     .step_rows = 128,
-    .has_int4 = true,
     .choose_product = choose_product,
     .pack = pack,
     .scratch_bytes = scratch_bytes,

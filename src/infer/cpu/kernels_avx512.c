@@ -51,7 +51,6 @@ static void prepare(const struct prepare_job *job)
 const struct kernels kernels_avx512 = {
     .name = "avx512",
     .step_rows = 128,
-    .has_int4 = true,
     .choose_product = choose_product,
     .pack = pack,
     .scratch_bytes = scratch_bytes,

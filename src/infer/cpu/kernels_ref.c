@@ -216,7 +216,6 @@ static void argmax_logsumexp(const float *values, uint32_t count, uint32_t *inde
 const struct kernels kernels_ref = {
     .name = "ref",
     .step_rows = 128,
-    .has_int4 = true,
     .choose_product = choose_product,
     .pack = pack,
     .scratch_bytes = scratch_bytes,

@@ -12,7 +12,10 @@
 #if defined(__x86_64__)
 
 #include "infer/cpu/matmul_amx.h"
+
 #include "infer/cpu/amx_epilogue.inc"
+
+#include <assert.h>
 
 enum {
     PART_TOKENS = 256,                       /* whose sums wait from slice to slice */
@@ -40,7 +43,7 @@ void amx_configure(void)
     _tile_loadconfig(&all_tiles);
 }
 
-/* A slice of the depth: a group for INT8, up to SLICE_STEPS_MAX steps for BF16. */
+/* A slice of the depth: a group for INT8 and INT4, up to SLICE_STEPS_MAX steps for BF16. */
 struct slices {
     uint32_t steps, slice_steps, count;
 };
@@ -48,7 +51,7 @@ struct slices {
 static struct slices slices_of(const struct packed_matrix *weights)
 {
     struct slices s = {.steps = tile_steps(weights->product, weights->columns)};
-    if (weights->product == PRODUCT_INT8) {
+    if (weights->product != PRODUCT_BF16) {
         s.slice_steps = int8_group_columns(weights->columns) / TILE_STEP_BYTES;
         s.count = int8_groups(weights->columns);
     } else {
@@ -69,12 +72,15 @@ static uint32_t block_tokens_of(const struct packed_matrix *weights)
 struct scratch {
     float (*waiting)[BLOCK_VALUES]; /* (block_tokens / 32) */
     int32_t (*fresh)[BLOCK_VALUES]; /* (2) */
+    uint8_t *unpacked;              /* (UNPACKED_BYTES): INT4, a slice as INT8 */
 };
+enum { UNPACKED_BYTES = INT8_ONE_GROUP_COLUMNS / TILE_STEP_BYTES * TILE_BLOCK_BYTES };
+static_assert((int)INT8_ONE_GROUP_COLUMNS >= (int)INT8_GROUP_COLUMNS, "the longest slice");
 
 size_t amx_scratch_bytes(const struct packed_matrix *weights)
 {
-    (void)weights;
-    return (PART_TOKENS / TILE_TOKENS + 2) * BLOCK_VALUES * sizeof(float);
+    return (PART_TOKENS / TILE_TOKENS + 2) * BLOCK_VALUES * sizeof(float) +
+           (weights->product == PRODUCT_INT4 ? UNPACKED_BYTES : 0);
 }
 
 /* Four tiles of sums. The order is the processor's to change while it has registers to rename tiles to. */
@@ -214,6 +220,7 @@ static ALWAYS_INLINE void multiply_panel(const struct matmul_job *job, const str
 {
     const struct packed_matrix *weights = job->weights;
     const uint8_t *bytes = weights->panels + (size_t)panel * weights->panel_bytes;
+    const size_t step_bytes = weights->product == PRODUCT_INT4 ? INT4_STEP_BYTES : TILE_BLOCK_BYTES;
     const uint32_t blocks = (token_end - token_first + TILE_TOKENS - 1) / TILE_TOKENS;
     const bool past_caches = !gated && !job->accumulate && job->output_stride % TILE_ROWS == 0 &&
                              (uintptr_t)job->output % CACHE_LINE == 0 &&
@@ -223,14 +230,19 @@ static ALWAYS_INLINE void multiply_panel(const struct matmul_job *job, const str
         const uint32_t step_first = slice * slices->slice_steps;
         const uint32_t left = slices->steps - step_first;
         struct slice_part part = {.steps = left < slices->slice_steps ? left : slices->slice_steps,
-                                  .weights = bytes + (size_t)step_first * TILE_BLOCK_BYTES};
-        const uint32_t lines = part.steps * (TILE_BLOCK_BYTES / CACHE_LINE);
+                                  .weights = bytes + (size_t)step_first * step_bytes};
+        const uint8_t *next = part.weights + weights->panel_bytes;
+        const uint32_t lines = part.steps * (uint32_t)(step_bytes / CACHE_LINE);
+        if (weights->product == PRODUCT_INT4) {
+            tiles_unpack_int4_avx512(weights, panel, step_first, part.steps, scratch->unpacked);
+            part.weights = scratch->unpacked;
+        }
         for (uint32_t block = 0; block < blocks; block++) {
             const uint32_t token = token_first + block * TILE_TOKENS;
             const uint32_t tokens = token_end - token < TILE_TOKENS ? token_end - token : TILE_TOKENS;
             part.rows = tile_row(job->rows, slices->steps, token, step_first);
             part.ahead_lines = more ? (lines / blocks + part.steps - 1) / part.steps : 0;
-            part.ahead = part.weights + weights->panel_bytes + (size_t)lines / blocks * block * CACHE_LINE;
+            part.ahead = next + (size_t)lines / blocks * block * CACHE_LINE;
             part.before = product == PRODUCT_BF16 && slice > 0 ? scratch->waiting[block] : NULL;
             /* BF16 sums wait where the next slice's tiles are loaded from, and are pending after the last. */
             const bool wait_in_tiles = product == PRODUCT_BF16 && slice + 1 < slices->count;
@@ -298,9 +310,10 @@ static ALWAYS_INLINE void multiply(const struct matmul_job *job, const enum prod
     const uint32_t block_tokens = block_tokens_of(job->weights);
     /* Sums that wait from slice to slice share L1 with a slice of weights. */
     const uint32_t part_tokens = slices.count > 1 ? PART_TOKENS : block_tokens;
-    const struct scratch scratch = {.fresh = job->scratch,
-                                    .waiting = (float(*)[BLOCK_VALUES])(
-                                        void *)((char *)job->scratch + 2 * BLOCK_VALUES * sizeof(int32_t))};
+    struct scratch scratch = {.fresh = job->scratch,
+                              .waiting = (float(*)[BLOCK_VALUES])(
+                                  void *)((char *)job->scratch + 2 * BLOCK_VALUES * sizeof(int32_t))};
+    scratch.unpacked = (uint8_t *)(scratch.waiting + PART_TOKENS / TILE_TOKENS);
     struct pending pending = {.next = 0};
     const uint64_t blocks = (job->tokens + TILE_TOKENS - 1) / TILE_TOKENS;
     const uint64_t steps = blocks * (job->panel_end - job->panel_first) * slices.steps;

@@ -1,4 +1,4 @@
-/* Matrix products on AMX tiles: PRODUCT_INT8 and PRODUCT_BF16 (tiles.h). */
+/* Matrix products on AMX tiles: PRODUCT_INT8, PRODUCT_INT4 and PRODUCT_BF16 (tiles.h). */
 #ifndef INFER_CPU_MATMUL_AMX_H
 #define INFER_CPU_MATMUL_AMX_H
 

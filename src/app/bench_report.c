@@ -214,6 +214,15 @@ static void put_engine(struct json_writer *json, const struct engine_figures *ro
     const struct engine_figures *then = against != NULL ? bench_report_find_engine(against, row) : NULL;
     json_begin_object(json);
     put_fields(json, engine_fields, COUNT(engine_fields), row);
+    json_key(json, "rows_per_pass");
+    json_put_number(json, row->rows_per_pass);
+    json_key(json, "phase_percent");
+    json_begin_object(json);
+    for (int i = 0; i < PHASE_COUNT; i++) {
+        json_key(json, engine_phase_name((enum engine_phase)i));
+        json_put_number(json, row->phase_percent[i]);
+    }
+    json_end_object(json);
     if (then != NULL) {
         json_key(json, "against");
         json_begin_object(json);

@@ -71,6 +71,15 @@ dobby_code bench_table_engine(const struct engine_figures *row, const struct eng
     return code == DOBBY_OK ? buffer_append_byte(out, '\n', err) : code;
 }
 
+dobby_code bench_table_phases(const struct engine_figures *row, struct buffer *out, struct dobby_error *err)
+{
+    dobby_code code = buffer_append_format(out, err, "  %.0f rows a pass; of the time:", row->rows_per_pass);
+    for (int i = 0; code == DOBBY_OK && i < PHASE_COUNT; i++)
+        code = buffer_append_format(out, err, " %s %.1f%%", engine_phase_name((enum engine_phase)i),
+                                    row->phase_percent[i]);
+    return code == DOBBY_OK ? buffer_append_byte(out, '\n', err) : code;
+}
+
 static dobby_code append_cpu(const struct machine_figures *machine, struct buffer *out,
                              struct dobby_error *err)
 {

@@ -20,4 +20,8 @@ DOBBY_NODISCARD dobby_code bench_table_machine(const struct machine_figures *mac
                                                const struct machine_figures *against, struct buffer *out,
                                                struct dobby_error *err);
 
+/* Where the engine's time went, by enum engine_phase: one line. */
+DOBBY_NODISCARD dobby_code bench_table_phases(const struct engine_figures *row, struct buffer *out,
+                                              struct dobby_error *err);
+
 #endif

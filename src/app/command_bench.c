@@ -214,6 +214,8 @@ static dobby_code take_engine(struct bench_view *view, const struct engine_figur
         code = bench_table_engine_header(view->compares, out, err);
     if (code == DOBBY_OK)
         code = bench_table_engine(row, bench_report_find_engine(&view->against, row), out, err);
+    if (code == DOBBY_OK && options_switch(view->options, "phases"))
+        code = bench_table_phases(row, out, err);
     return code == DOBBY_OK ? output_put(&view->output, err) : code;
 }
 
@@ -298,6 +300,9 @@ static const struct option_spec engine_options[] = {
      .help = "records in the engine at once, a row each; default 1,4,8,20,64,128,auto"},
     {.name = "records", .type = OPTION_INTEGER, .argument = "N", .help = "so many for each row; 0: by time"},
     {.name = "seconds", .type = OPTION_INTEGER, .argument = "S", .help = "for each row; default 10"},
+    {.name = "phases",
+     .type = OPTION_SWITCH,
+     .help = "print where the time of a pass goes (JSON always has it)"},
     OPTION_PRECISION,
     OPTIONS_OF_BOTH,
 };

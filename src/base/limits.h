@@ -43,6 +43,8 @@
 #define LIMIT_OWNER_BYTES 1024
 /* Why a record failed or was skipped: an error's detail with its causes fits. */
 #define LIMIT_REASON_BYTES 4096
+/* A run's settings or its snapshot of metrics as JSON: some hundred numbers and samples of errors fit. */
+#define LIMIT_RUN_JSON_BYTES ((size_t)256 << 10)
 /* A summary's text: LIMIT_GENERATED_TOKENS of the longest usual tokens. */
 #define LIMIT_SUMMARY_BYTES ((size_t)1 << 20)
 /* Different reasons reported at once; reasons that name particulars could be as many as the records. */

@@ -15,6 +15,13 @@ void engine_result_release(struct engine_result *result)
     *result = (struct engine_result){0};
 }
 
+const char *engine_phase_name(enum engine_phase phase)
+{
+    static const char *const names[PHASE_COUNT] = {"between", "rows",    "prepare", "qkv",  "attention",
+                                                   "output",  "gate_up", "down",    "head", "sample"};
+    return (unsigned)phase < PHASE_COUNT ? names[phase] : "unknown";
+}
+
 void engine_close(struct engine *engine)
 {
     if (engine != NULL)

@@ -65,6 +65,23 @@ struct engine_info {
     uint64_t kv_bytes_max;
 };
 
+/* Where the native engine's time goes: between passes, over rows one by one (embedding, norms, positions),
+ * and the products, their rounding of rows aside. */
+enum engine_phase {
+    PHASE_BETWEEN,
+    PHASE_ROWS,
+    PHASE_PREPARE,
+    PHASE_QKV,
+    PHASE_ATTENTION,
+    PHASE_OUTPUT,
+    PHASE_GATE_UP,
+    PHASE_DOWN,
+    PHASE_HEAD,
+    PHASE_SAMPLE,
+    PHASE_COUNT
+};
+const char *engine_phase_name(enum engine_phase phase); /* "gate_up" */
+
 struct engine_stats {
     uint64_t submitted, finished, canceled, failed;
     uint64_t shared;                        /* of finished: answered with an equal request's result */
@@ -73,6 +90,8 @@ struct engine_stats {
     uint64_t kv_bytes_used, kv_bytes_peak;  /* kept prefixes included: they stay when nothing runs */
     uint32_t queued, running;               /* queued includes those that wait for an equal one */
     uint32_t sessions_now;                  /* how many may run at once at present */
+    uint64_t passes;
+    int64_t phase_ns[PHASE_COUNT]; /* while something ran; 0 where the engine has no such phases */
 };
 
 struct engine_ops {

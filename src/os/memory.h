@@ -1,4 +1,4 @@
-/* How much memory there is, and large pieces of it. */
+/* How much memory there is, and memory for what is large. */
 #ifndef OS_MEMORY_H
 #define OS_MEMORY_H
 
@@ -9,9 +9,9 @@
  */
 uint64_t memory_total_bytes(void);
 
-/* Uninitialised memory at a cache line; free releases it. Whole huge pages of it are asked for as such:
- * weights that stream by otherwise wait for the page table as long as for themselves, twice as long in a
- * virtual machine. NULL: there is not enough. */
-void *memory_allocate(size_t bytes);
+/* Memory for what loops run over: aligned to 64 bytes, and where it is large on pages of 2 MB if the kernel
+ * has them (a page's look-up costs a hundred cycles and more in a virtual machine). Not zeroed. Freed by
+ * free(). NULL: there is none. */
+void *memory_large_new(size_t bytes);
 
 #endif

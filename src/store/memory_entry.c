@@ -20,6 +20,7 @@ void summary_free(struct summary *summary)
     free((char *)summary->sampling);
     free((char *)summary->template_id);
     free((char *)summary->engine);
+    free((char *)summary->degraded_reason);
     free(summary);
 }
 
@@ -36,6 +37,7 @@ struct summary *summary_copy(const struct summary *from)
     copy->sampling = strdup(from->sampling);
     copy->template_id = strdup(from->template_id);
     copy->engine = strdup(from->engine);
+    copy->degraded_reason = NULL; /* follows from the outcome */
     if (copy->text == NULL || copy->model == NULL || copy->model_fingerprint == NULL ||
         copy->precision == NULL || copy->sampling == NULL || copy->template_id == NULL ||
         copy->engine == NULL) {
@@ -57,8 +59,52 @@ void entry_free(struct entry *entry)
     free(entry->owner);
     free(entry->error_id);
     free(entry->reason);
-    summary_free(entry->summary);
+    for (size_t i = 0; i < entry->version_count; i++)
+        summary_free(entry->versions[i].summary);
+    free(entry->versions);
     free(entry);
+}
+
+struct version *entry_current(const struct entry *entry)
+{
+    return entry->current == entry->version_count ? NULL : &entry->versions[entry->current];
+}
+
+bool entry_reserve_version(struct entry *entry)
+{
+    if (entry->version_count < entry->version_capacity)
+        return true;
+    size_t capacity = 2 * entry->version_capacity + 1;
+    struct version *versions = realloc(entry->versions, capacity * sizeof *versions);
+    if (versions == NULL)
+        return false;
+    entry->versions = versions;
+    entry->version_capacity = capacity;
+    return true;
+}
+
+size_t entry_find_version(const struct entry *entry, const uint8_t result_key[SHA256_BYTES])
+{
+    size_t i = 0;
+    while (i < entry->version_count &&
+           memcmp(entry->versions[i].summary->result_key, result_key, SHA256_BYTES) != 0)
+        i++;
+    return i;
+}
+
+void run_row_release(struct run_row *row)
+{
+    free((char *)row->id);
+    free((char *)row->owner);
+    free((char *)row->settings);
+    free((char *)row->metrics);
+    free((char *)row->end_reason);
+    *row = (struct run_row){0};
+}
+
+bool text_begins_with(const char *text, const char *prefix)
+{
+    return prefix == NULL || strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
 struct entry *entry_new(const struct record_input *input, const char *source, int64_t now_us)

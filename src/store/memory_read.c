@@ -30,9 +30,11 @@ static int compare_places(const void *left, const void *right)
     return order != 0 ? order : compare_count(a->order, b->order);
 }
 
-static dobby_code visit_entry(const struct entry *entry, bool with_content, record_visit_fn *visit,
-                              void *context, struct dobby_error *err)
+/* Visits the record with this version of its; version_count is none. */
+static dobby_code visit_version(const struct entry *entry, size_t at, bool with_content,
+                                record_visit_fn *visit, void *context, struct dobby_error *err)
 {
+    const struct version *version = at == entry->version_count ? NULL : &entry->versions[at];
     struct record_row row = {
         .id = entry->id,
         .source = entry->source,
@@ -49,23 +51,20 @@ static dobby_code visit_entry(const struct entry *entry, bool with_content, reco
         .content_length = entry->content_length,
         .content = with_content ? entry->content : NULL,
         .state_unix_us = entry->state_us,
-        .summary = entry->summary,
-        .summary_unix_us = entry->summary == NULL ? 0 : entry->summary_us,
+        .retry_unix_us = entry->retry_us,
+        .summary = version == NULL ? NULL : version->summary,
+        .summary_unix_us = version == NULL ? 0 : version->created_us,
+        .summary_current = version != NULL && at == entry->current,
     };
     memcpy(row.content_sha256, entry->content_sha256, SHA256_BYTES);
     return visit(context, &row, err);
 }
 
-static bool begins_with(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-static bool matches(const struct entry *entry, const struct record_filter *filter)
+bool memory_matches(const struct entry *entry, const struct record_filter *filter)
 {
     return (filter->state == RECORD_UNKNOWN || entry->state == filter->state) &&
            (filter->path_glob == NULL || glob_match(filter->path_glob, entry->path)) &&
-           (filter->id_prefix == NULL || begins_with(entry->id, filter->id_prefix));
+           text_begins_with(entry->id, filter->id_prefix);
 }
 
 dobby_code memory_list(struct store *store, const struct record_filter *filter, record_visit_fn *visit,
@@ -78,36 +77,50 @@ dobby_code memory_list(struct store *store, const struct record_filter *filter, 
     if (places == NULL)
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "a listing of %zu records", memory->count);
     for (size_t i = 0; i < memory->count; i++) {
-        if (matches(memory->entries[i], filter))
+        if (memory_matches(memory->entries[i], filter))
             places[count++] = (struct place){memory->entries[i], i};
     }
     qsort(places, count, sizeof *places, compare_places);
-    if (filter->limit != 0 && filter->limit < count)
-        count = (size_t)filter->limit;
-    for (size_t i = 0; i < count && code == DOBBY_OK; i++)
-        code = visit_entry(places[i].entry, filter->with_content, visit, context, err);
+    uint64_t left = filter->limit == 0 ? UINT64_MAX : filter->limit;
+    for (size_t i = 0; i < count && left > 0 && code == DOBBY_OK; i++) {
+        const struct entry *entry = places[i].entry;
+        size_t visits = filter->with_versions && entry->version_count > 0 ? entry->version_count : 1;
+        for (size_t j = 0; j < visits && left > 0 && code == DOBBY_OK; j++, left--) {
+            size_t at = filter->with_versions ? visits - 1 - j : entry->current;
+            code = visit_version(entry, at, filter->with_content, visit, context, err);
+        }
+    }
     free(places);
     return code;
+}
+
+dobby_code memory_find_one(struct memory_store *memory, const char *id, struct entry **found,
+                           struct dobby_error *err)
+{
+    *found = NULL;
+    size_t exact = memory_find(memory, id);
+    if (exact < memory->count) {
+        *found = memory->entries[exact];
+        return DOBBY_OK;
+    }
+    for (size_t i = 0; i < memory->count; i++) {
+        if (!text_begins_with(memory->entries[i]->id, id))
+            continue;
+        if (*found != NULL)
+            return DOBBY_FAIL(err, DOBBY_STORE_AMBIGUOUS_ID, "more than one id begins with %s", id);
+        *found = memory->entries[i];
+    }
+    if (*found == NULL)
+        return DOBBY_FAIL(err, DOBBY_STORE_NOT_FOUND, "no record's id is or begins with %s", id);
+    return DOBBY_OK;
 }
 
 dobby_code memory_get(struct store *store, const char *id, record_visit_fn *visit, void *context,
                       struct dobby_error *err)
 {
-    struct memory_store *memory = (struct memory_store *)store;
-    const struct entry *found = NULL;
-    size_t exact = memory_find(memory, id);
-    if (exact < memory->count)
-        return visit_entry(memory->entries[exact], true, visit, context, err);
-    for (size_t i = 0; i < memory->count; i++) {
-        if (!begins_with(memory->entries[i]->id, id))
-            continue;
-        if (found != NULL)
-            return DOBBY_FAIL(err, DOBBY_STORE_AMBIGUOUS_ID, "more than one id begins with %s", id);
-        found = memory->entries[i];
-    }
-    if (found == NULL)
-        return DOBBY_FAIL(err, DOBBY_STORE_NOT_FOUND, "no record's id is or begins with %s", id);
-    return visit_entry(found, true, visit, context, err);
+    struct entry *found = NULL;
+    dobby_code code = memory_find_one((struct memory_store *)store, id, &found, err);
+    return code == DOBBY_OK ? visit_version(found, found->current, true, visit, context, err) : code;
 }
 
 dobby_code memory_count(struct store *store, struct store_counts *out, struct dobby_error *err)
@@ -118,10 +131,11 @@ dobby_code memory_count(struct store *store, struct store_counts *out, struct do
         const struct entry *entry = memory->entries[i];
         out->by_state[entry->state]++;
         out->total++;
-        if (entry->summary != NULL) {
+        const struct version *current = entry_current(entry);
+        if (current != NULL) {
             out->summaries++;
-            out->tokens_in += entry->summary->tokens_in;
-            out->tokens_out += entry->summary->tokens_out;
+            out->tokens_in += current->summary->tokens_in;
+            out->tokens_out += current->summary->tokens_out;
         }
     }
     return DOBBY_OK;
@@ -142,7 +156,8 @@ dobby_code memory_reasons(struct store *store, struct reason_counts *out, struct
     struct memory_store *memory = (struct memory_store *)store;
     for (size_t i = 0; i < memory->count; i++) {
         const struct entry *entry = memory->entries[i];
-        if (entry->reason == NULL)
+        if (entry->reason == NULL || (entry->state != RECORD_DEGRADED && entry->state != RECORD_FAILED &&
+                                      entry->state != RECORD_SKIPPED))
             continue;
         size_t at = 0;
         while (at < out->count &&
@@ -160,5 +175,16 @@ dobby_code memory_reasons(struct store *store, struct reason_counts *out, struct
         qsort(out->rows, out->count, sizeof *out->rows, compare_reasons);
     while (out->count > LIMIT_REASON_ROWS)
         free(out->rows[--out->count].reason);
+    return DOBBY_OK;
+}
+
+dobby_code memory_examine(struct store *store, bool thorough, struct store_health *out,
+                          struct dobby_error *err)
+{
+    struct memory_store *memory = (struct memory_store *)store;
+    (void)thorough;
+    (void)err;
+    for (size_t i = 0; i < memory->count; i++)
+        out->database_bytes += memory->entries[i]->content_length;
     return DOBBY_OK;
 }

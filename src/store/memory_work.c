@@ -8,55 +8,143 @@
 
 /* ---- leases ---- */
 
+struct candidate {
+    struct entry *entry;
+    int64_t due_us; /* of the retry or of the lease's end */
+    size_t order;   /* of the puts */
+};
+
+static int compare_due(const void *left, const void *right)
+{
+    const struct candidate *a = left;
+    const struct candidate *b = right;
+    int order = (a->due_us > b->due_us) - (a->due_us < b->due_us);
+    return order != 0 ? order : (a->order > b->order) - (a->order < b->order);
+}
+
+static int compare_order(const void *left, const void *right)
+{
+    const struct candidate *a = left;
+    const struct candidate *b = right;
+    return (a->order > b->order) - (a->order < b->order);
+}
+
+/* Whether the entry is in this state and, with due, waits for a time that has come. Sets *due_us. */
+static bool is_candidate(const struct entry *entry, enum record_state state, bool due, int64_t now_us,
+                         int64_t *due_us)
+{
+    int64_t time_us = entry->state == RECORD_LEASED ? entry->lease_until_us : entry->retry_us;
+    *due_us = due ? time_us : 0;
+    bool waits = state == RECORD_LEASED || time_us != 0;
+    return entry->state == state && waits == due && (!due || time_us <= now_us);
+}
+
+/* Up to limit of each kind of candidate, then of these what was put first; *count is at most limit. */
+static struct candidate *find_candidates(const struct memory_store *memory, int64_t now_us, size_t limit,
+                                         size_t *count)
+{
+    static const struct {
+        enum record_state state;
+        bool due;
+    } kinds[] = {{RECORD_PENDING, false}, {RECORD_PENDING, true}, {RECORD_LEASED, true}};
+    size_t found = 0;
+    struct candidate *candidates = calloc(3 * memory->count + 1, sizeof *candidates);
+    if (candidates == NULL)
+        return NULL;
+    for (size_t k = 0; k < 3; k++) {
+        const size_t first = found;
+        for (size_t i = 0; i < memory->count; i++) {
+            int64_t due_us = 0;
+            if (is_candidate(memory->entries[i], kinds[k].state, kinds[k].due, now_us, &due_us))
+                candidates[found++] = (struct candidate){memory->entries[i], due_us, i};
+        }
+        qsort(candidates + first, found - first, sizeof *candidates, compare_due);
+        if (found - first > limit)
+            found = first + limit;
+    }
+    qsort(candidates, found, sizeof *candidates, compare_order);
+    *count = found < limit ? found : limit;
+    return candidates;
+}
+
+/* The earliest time at which owner may find more; 0 where there is none. */
+static int64_t next_time(const struct memory_store *memory, const char *owner, int64_t now_us)
+{
+    int64_t next_us = 0;
+    for (size_t i = 0; i < memory->count; i++) {
+        const struct entry *entry = memory->entries[i];
+        int64_t time_us = 0;
+        if (entry->state == RECORD_PENDING)
+            time_us = entry->retry_us;
+        else if (entry->state == RECORD_LEASED && strcmp(entry->owner, owner) != 0)
+            time_us = entry->lease_until_us;
+        if (time_us > now_us && (next_us == 0 || time_us < next_us))
+            next_us = time_us;
+    }
+    return next_us;
+}
+
+/* Adds the record as it will be when it is leased. */
+static dobby_code add_claimed(struct record_batch *batch, const struct entry *entry, struct dobby_error *err)
+{
+    struct record record = {.id = entry->id,
+                            .source = entry->source,
+                            .path = entry->path,
+                            .language = entry->language,
+                            .first_line = entry->first_line,
+                            .last_line = entry->last_line,
+                            .position = entry->position,
+                            .content = entry->content,
+                            .content_length = entry->content_length,
+                            .attempt = entry->attempt + 1,
+                            .tries = entry->tries + 1};
+    return record_batch_add(batch, &record, err);
+}
+
 dobby_code memory_claim(struct store *store, const char *owner, int64_t now_unix_us,
                         int64_t lease_until_unix_us, size_t limit, struct record_batch *out,
                         struct dobby_error *err)
 {
     struct memory_store *memory = (struct memory_store *)store;
-    struct entry *claimed[LIMIT_BATCH_RECORDS];
-    char *owners[LIMIT_BATCH_RECORDS];
+    char *owners[LIMIT_BATCH_RECORDS] = {NULL};
     size_t count = 0;
+    size_t claimed = 0;
     size_t content_bytes = 0;
+    struct candidate *candidates = NULL;
     dobby_code code = record_batch_open(out, limit, err);
-    for (size_t i = 0; i < memory->count && count < limit && code == DOBBY_OK; i++) {
-        struct entry *entry = memory->entries[i];
-        if (entry->state != RECORD_PENDING &&
-            !(entry->state == RECORD_LEASED && entry->lease_until_us <= now_unix_us))
-            continue;
-        content_bytes += entry->content_length;
-        if (count > 0 && content_bytes > LIMIT_BATCH_CONTENT_BYTES)
+    if (code != DOBBY_OK)
+        return code;
+    candidates = find_candidates(memory, now_unix_us, limit, &count);
+    if (candidates == NULL)
+        code = DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "%zu leases", limit);
+    while (claimed < count && code == DOBBY_OK) {
+        content_bytes += candidates[claimed].entry->content_length;
+        if (claimed > 0 && content_bytes > LIMIT_BATCH_CONTENT_BYTES)
             break;
-        struct record record = {.id = entry->id,
-                                .source = entry->source,
-                                .path = entry->path,
-                                .language = entry->language,
-                                .first_line = entry->first_line,
-                                .last_line = entry->last_line,
-                                .position = entry->position,
-                                .content = entry->content,
-                                .content_length = entry->content_length,
-                                .attempt = entry->attempt + 1};
-        owners[count] = strdup(owner);
-        if (owners[count] == NULL)
+        owners[claimed] = strdup(owner);
+        if (owners[claimed] == NULL)
             code = DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "a lease");
         else
-            claimed[count++] = entry;
-        if (code == DOBBY_OK)
-            code = record_batch_add(out, &record, err);
+            code = add_claimed(out, candidates[claimed++].entry, err);
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < claimed; i++) {
+        struct entry *entry = candidates[i].entry;
         if (code != DOBBY_OK) {
             free(owners[i]);
             continue;
         }
-        free(claimed[i]->owner);
-        claimed[i]->owner = owners[i];
-        claimed[i]->lease_until_us = lease_until_unix_us;
-        claimed[i]->state = RECORD_LEASED;
-        claimed[i]->state_us = now_unix_us;
-        claimed[i]->attempt++;
-        claimed[i]->tries++;
+        free(entry->owner);
+        entry->owner = owners[i];
+        entry->lease_until_us = lease_until_unix_us;
+        entry->retry_us = 0;
+        entry->state = RECORD_LEASED;
+        entry->state_us = now_unix_us;
+        entry->attempt++;
+        entry->tries++;
     }
+    if (code == DOBBY_OK && claimed < limit)
+        out->next_unix_us = claimed < count ? now_unix_us : next_time(memory, owner, now_unix_us);
+    free(candidates);
     return code;
 }
 
@@ -83,6 +171,7 @@ static void leave_lease(struct entry *entry, enum record_state state, int64_t no
 {
     free(entry->owner);
     entry->owner = NULL;
+    entry->lease_until_us = 0;
     entry->state = state;
     entry->state_us = now_us;
 }
@@ -129,7 +218,7 @@ dobby_code memory_owners(struct store *store, struct owner_list *out, struct dob
 struct settlement {
     struct entry *entry; /* NULL: stale */
     struct summary *summary;
-    char *error_id, *reason;
+    char *error_id, *reason, *degraded_reason;
 };
 
 static void settlement_release(struct settlement *settlement)
@@ -137,6 +226,7 @@ static void settlement_release(struct settlement *settlement)
     summary_free(settlement->summary);
     free(settlement->error_id);
     free(settlement->reason);
+    free(settlement->degraded_reason);
 }
 
 static dobby_code settlement_init(struct settlement *settlement, struct memory_store *memory,
@@ -151,49 +241,67 @@ static dobby_code settlement_init(struct settlement *settlement, struct memory_s
     if (outcome->summary != NULL)
         settlement->summary = summary_copy(outcome->summary);
     if ((outcome->summary != NULL && settlement->summary == NULL) ||
+        (outcome->summary != NULL && !entry_reserve_version(settlement->entry)) ||
+        (outcome->kind == OUTCOME_DEGRADED && !text_copy(&settlement->degraded_reason, outcome->reason)) ||
         !text_copy(&settlement->error_id, outcome->error_id) ||
         !text_copy(&settlement->reason, outcome->reason))
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the result of %s", outcome->record_id);
     return DOBBY_OK;
 }
 
-static enum record_state state_after(enum outcome_kind kind)
+static void label_swap(const char **a, const char **b)
 {
-    switch (kind) {
-    case OUTCOME_COMPLETED:
-        return RECORD_COMPLETED;
-    case OUTCOME_DEGRADED:
-        return RECORD_DEGRADED;
-    case OUTCOME_FAILED:
-        return RECORD_FAILED;
-    case OUTCOME_SKIPPED:
-        return RECORD_SKIPPED;
-    case OUTCOME_RELEASED:
-        return RECORD_PENDING;
-    case OUTCOME_UNKNOWN:
-        break;
-    }
-    return RECORD_UNKNOWN;
+    const char *kept = *a;
+    *a = *b;
+    *b = kept;
 }
 
-static void settle_one(struct settlement *settlement, struct outcome *outcome, int64_t now_us)
+/* Makes the settlement's summary current. An equal key is an equal result: then the version that is there
+ * becomes the current one again, as made by the present settings, which may name another prompt template of
+ * the same text. */
+static void add_version(struct memory_store *memory, struct settlement *settlement, int64_t now_us)
+{
+    struct entry *entry = settlement->entry;
+    size_t at = entry_find_version(entry, settlement->summary->result_key);
+    if (at == entry->version_count) {
+        entry->versions[entry->version_count++] =
+            (struct version){.summary = settlement->summary, .created_us = now_us};
+        entry->versions[at].number = memory->version_number++;
+        settlement->summary = NULL;
+    } else {
+        struct summary *there = entry->versions[at].summary;
+        label_swap(&there->model, &settlement->summary->model);
+        label_swap(&there->model_fingerprint, &settlement->summary->model_fingerprint);
+        label_swap(&there->precision, &settlement->summary->precision);
+        label_swap(&there->sampling, &settlement->summary->sampling);
+        label_swap(&there->template_id, &settlement->summary->template_id);
+    }
+    struct version *version = &entry->versions[at];
+    memcpy(version->content_sha256, entry->content_sha256, SHA256_BYTES);
+    free((char *)version->summary->degraded_reason);
+    version->summary->degraded_reason = settlement->degraded_reason;
+    settlement->degraded_reason = NULL;
+    entry->current = at;
+}
+
+static void settle_one(struct memory_store *memory, struct settlement *settlement, struct outcome *outcome,
+                       int64_t now_us)
 {
     struct entry *entry = settlement->entry;
     /* An earlier outcome of the same call may have settled it. */
     outcome->stale = entry == NULL || entry->state != RECORD_LEASED;
     if (outcome->stale)
         return;
-    leave_lease(entry, state_after(outcome->kind), now_us);
-    if (outcome->kind == OUTCOME_RELEASED)
+    leave_lease(entry, outcome_state(outcome->kind), now_us);
+    if (outcome->kind == OUTCOME_RELEASED) {
         entry->tries--;
+        return;
+    }
+    entry->retry_us = outcome->retry_unix_us;
     text_swap(&entry->error_id, &settlement->error_id);
     text_swap(&entry->reason, &settlement->reason);
-    if (settlement->summary != NULL) {
-        summary_free(entry->summary);
-        entry->summary = settlement->summary;
-        entry->summary_us = now_us;
-        settlement->summary = NULL;
-    }
+    if (settlement->summary != NULL)
+        add_version(memory, settlement, now_us);
 }
 
 dobby_code memory_settle(struct store *store, struct outcome *outcomes, size_t count, int64_t now_unix_us,
@@ -208,7 +316,7 @@ dobby_code memory_settle(struct store *store, struct outcome *outcomes, size_t c
         code = settlement_init(&settlements[i], memory, &outcomes[i], err);
     for (size_t i = 0; i < count; i++) {
         if (code == DOBBY_OK)
-            settle_one(&settlements[i], &outcomes[i], now_unix_us);
+            settle_one(memory, &settlements[i], &outcomes[i], now_unix_us);
         settlement_release(&settlements[i]);
     }
     free(settlements);

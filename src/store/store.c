@@ -28,13 +28,15 @@ enum record_state record_state_parse(const char *name)
     return RECORD_UNKNOWN;
 }
 
-/* A visitor that calls back into its own handle would change what is being listed. */
-static dobby_code check_free(const struct store *store, const char *call, struct dobby_error *err)
+enum record_state outcome_state(enum outcome_kind kind)
 {
-    if (store->visiting)
-        return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "%s was called from a visitor of the same handle",
-                          call);
-    return DOBBY_OK;
+    static const enum record_state states[] = {
+        [OUTCOME_UNKNOWN] = RECORD_UNKNOWN,   [OUTCOME_COMPLETED] = RECORD_COMPLETED,
+        [OUTCOME_DEGRADED] = RECORD_DEGRADED, [OUTCOME_FAILED] = RECORD_FAILED,
+        [OUTCOME_SKIPPED] = RECORD_SKIPPED,   [OUTCOME_RELEASED] = RECORD_PENDING,
+        [OUTCOME_RETRY] = RECORD_PENDING,
+    };
+    return states[(unsigned)kind < sizeof states / sizeof states[0] ? kind : OUTCOME_UNKNOWN];
 }
 
 void store_close(struct store *store)
@@ -46,7 +48,7 @@ void store_close(struct store *store)
 dobby_code store_sync_begin(struct store *store, const char *source, int64_t now_unix_us,
                             struct dobby_error *err)
 {
-    dobby_code code = check_free(store, "store_sync_begin", err);
+    dobby_code code = store_check_free(store, "store_sync_begin", err);
     if (code == DOBBY_OK)
         code = store_check_text(source, "source", 1, LIMIT_RECORD_PATH_BYTES, err);
     if (code != DOBBY_OK)
@@ -61,7 +63,7 @@ dobby_code store_sync_begin(struct store *store, const char *source, int64_t now
 dobby_code store_put(struct store *store, const struct record_input *records, size_t count,
                      int64_t now_unix_us, struct put_counts *counts, struct dobby_error *err)
 {
-    dobby_code code = check_free(store, "store_put", err);
+    dobby_code code = store_check_free(store, "store_put", err);
     if (code == DOBBY_OK && !store->in_sync)
         code = DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "store_put outside of a synchronisation");
     if (code == DOBBY_OK)
@@ -84,7 +86,7 @@ dobby_code store_put(struct store *store, const struct record_input *records, si
 dobby_code store_sync_end(struct store *store, const char *path_scope, struct put_counts *counts,
                           struct dobby_error *err)
 {
-    dobby_code code = check_free(store, "store_sync_end", err);
+    dobby_code code = store_check_free(store, "store_sync_end", err);
     if (code == DOBBY_OK && !store->in_sync)
         code = DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "store_sync_end outside of a synchronisation");
     if (code == DOBBY_OK)
@@ -106,7 +108,7 @@ dobby_code store_claim(struct store *store, const char *owner, int64_t now_unix_
                        struct dobby_error *err)
 {
     *out = (struct record_batch){0};
-    dobby_code code = check_free(store, "store_claim", err);
+    dobby_code code = store_check_free(store, "store_claim", err);
     if (code == DOBBY_OK)
         code = store_check_text(owner, "owner", 1, LIMIT_OWNER_BYTES, err);
     if (code == DOBBY_OK)
@@ -125,7 +127,7 @@ dobby_code store_renew(struct store *store, const char *owner, int64_t lease_unt
                        struct dobby_error *err)
 {
     *renewed = 0;
-    dobby_code code = check_free(store, "store_renew", err);
+    dobby_code code = store_check_free(store, "store_renew", err);
     if (code == DOBBY_OK)
         code = store_check_text(owner, "owner", 1, LIMIT_OWNER_BYTES, err);
     if (code == DOBBY_OK)
@@ -138,7 +140,7 @@ dobby_code store_renew(struct store *store, const char *owner, int64_t lease_unt
 dobby_code store_settle(struct store *store, struct outcome *outcomes, size_t count, int64_t now_unix_us,
                         struct dobby_error *err)
 {
-    dobby_code code = check_free(store, "store_settle", err);
+    dobby_code code = store_check_free(store, "store_settle", err);
     if (code == DOBBY_OK)
         code = store_check_count(count, "outcomes to settle", err);
     if (code != DOBBY_OK)
@@ -158,7 +160,7 @@ dobby_code store_settle(struct store *store, struct outcome *outcomes, size_t co
 dobby_code store_owners(struct store *store, struct owner_list *out, struct dobby_error *err)
 {
     *out = (struct owner_list){0};
-    dobby_code code = check_free(store, "store_owners", err);
+    dobby_code code = store_check_free(store, "store_owners", err);
     if (code == DOBBY_OK)
         code = store->ops->owners(store, out, err);
     if (code != DOBBY_OK)
@@ -170,7 +172,7 @@ dobby_code store_release_owner(struct store *store, const char *owner, int64_t n
                                uint64_t *released, struct dobby_error *err)
 {
     *released = 0;
-    dobby_code code = check_free(store, "store_release_owner", err);
+    dobby_code code = store_check_free(store, "store_release_owner", err);
     if (code == DOBBY_OK)
         code = store_check_text(owner, "owner", 1, LIMIT_OWNER_BYTES, err);
     if (code == DOBBY_OK)
@@ -183,7 +185,7 @@ dobby_code store_release_owner(struct store *store, const char *owner, int64_t n
 dobby_code store_count(struct store *store, struct store_counts *out, struct dobby_error *err)
 {
     *out = (struct store_counts){0};
-    dobby_code code = check_free(store, "store_count", err);
+    dobby_code code = store_check_free(store, "store_count", err);
     if (code == DOBBY_OK)
         code = store->ops->count(store, out, err);
     if (code != DOBBY_OK)
@@ -194,7 +196,7 @@ dobby_code store_count(struct store *store, struct store_counts *out, struct dob
 dobby_code store_reasons(struct store *store, struct reason_counts *out, struct dobby_error *err)
 {
     *out = (struct reason_counts){0};
-    dobby_code code = check_free(store, "store_reasons", err);
+    dobby_code code = store_check_free(store, "store_reasons", err);
     if (code == DOBBY_OK)
         code = store->ops->reasons(store, out, err);
     if (code != DOBBY_OK)
@@ -205,13 +207,9 @@ dobby_code store_reasons(struct store *store, struct reason_counts *out, struct 
 dobby_code store_list(struct store *store, const struct record_filter *filter, record_visit_fn *visit,
                       void *context, struct dobby_error *err)
 {
-    dobby_code code = check_free(store, "store_list", err);
-    if (code == DOBBY_OK && (unsigned)filter->state >= RECORD_STATE_COUNT)
-        code = DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "no record state %d", (int)filter->state);
-    if (code == DOBBY_OK && filter->path_glob != NULL)
-        code = store_check_text(filter->path_glob, "path pattern", 0, LIMIT_RECORD_PATH_BYTES, err);
-    if (code == DOBBY_OK && filter->id_prefix != NULL)
-        code = store_check_text(filter->id_prefix, "id prefix", 0, LIMIT_RECORD_ID_BYTES, err);
+    dobby_code code = store_check_free(store, "store_list", err);
+    if (code == DOBBY_OK)
+        code = store_check_filter(filter, err);
     if (code != DOBBY_OK)
         return code;
     store->visiting = true;
@@ -223,7 +221,7 @@ dobby_code store_list(struct store *store, const struct record_filter *filter, r
 dobby_code store_get(struct store *store, const char *id, record_visit_fn *visit, void *context,
                      struct dobby_error *err)
 {
-    dobby_code code = check_free(store, "store_get", err);
+    dobby_code code = store_check_free(store, "store_get", err);
     if (code == DOBBY_OK)
         code = store_check_text(id, "id", 1, LIMIT_RECORD_ID_BYTES, err);
     if (code != DOBBY_OK)
@@ -231,5 +229,17 @@ dobby_code store_get(struct store *store, const char *id, record_visit_fn *visit
     store->visiting = true;
     code = store->ops->get(store, id, visit, context, err);
     store->visiting = false;
+    return code;
+}
+
+dobby_code store_examine(struct store *store, bool thorough, struct store_health *out,
+                         struct dobby_error *err)
+{
+    *out = (struct store_health){0};
+    dobby_code code = store_check_free(store, "store_examine", err);
+    if (code == DOBBY_OK)
+        code = store->ops->examine(store, thorough, out, err);
+    if (code != DOBBY_OK)
+        *out = (struct store_health){0};
     return code;
 }

@@ -12,6 +12,9 @@ static void memory_close(struct store *store)
     struct memory_store *memory = (struct memory_store *)store;
     for (size_t i = 0; i < memory->count; i++)
         entry_free(memory->entries[i]);
+    for (size_t i = 0; i < memory->run_count; i++)
+        run_row_release(&memory->runs[i]);
+    free(memory->runs);
     free(memory->entries);
     free(memory->source);
     free(memory);
@@ -65,8 +68,8 @@ static void merge(struct entry *there, struct entry *new, struct put_counts *cou
         there->state_us = new->state_us;
         there->excluded = new->excluded;
         there->tries = 0;
-        summary_free(there->summary);
-        there->summary = NULL;
+        there->retry_us = 0;
+        there->current = there->version_count;
     }
     entry_free(new);
 }
@@ -164,6 +167,18 @@ static const struct store_ops ops = {
     .reasons = memory_reasons,
     .list = memory_list,
     .get = memory_get,
+    .examine = memory_examine,
+    .run_begin = memory_run_begin,
+    .run_update = memory_run_update,
+    .run_poll = memory_run_poll,
+    .run_command = memory_run_command,
+    .run_lost = memory_run_lost,
+    .run_list = memory_run_list,
+    .versions = memory_versions,
+    .find_results = memory_find_results,
+    .stale_count = memory_stale_count,
+    .requeue_stale = memory_requeue_stale,
+    .requeue = memory_requeue,
 };
 
 dobby_code store_memory_open(struct store **out, struct dobby_error *err)

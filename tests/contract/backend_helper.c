@@ -35,6 +35,16 @@ void backends_release(void)
         (void)rmdir(directory);
 }
 
+static dobby_code try_open_sqlite(struct store **store, struct dobby_error *err)
+{
+    char name[128];
+    (void)backends_directory();
+    file_name(++files, "", name);
+    struct store_sqlite_options options = {
+        .path = name, .access = SQLITE_ACCESS_CREATE, .busy_timeout_ms = 1000};
+    return store_sqlite_open(&options, store, err);
+}
+
 static struct store *open_memory(void)
 {
     struct store *store = NULL;
@@ -45,16 +55,11 @@ static struct store *open_memory(void)
 static struct store *open_sqlite(void)
 {
     struct store *store = NULL;
-    char name[128];
-    (void)backends_directory();
-    file_name(++files, "", name);
-    struct store_sqlite_options options = {
-        .path = name, .access = SQLITE_ACCESS_CREATE, .busy_timeout_ms = 1000};
-    ASSERT_OK(store_sqlite_open(&options, &store, err));
+    ASSERT_OK(try_open_sqlite(&store, err));
     return store;
 }
 
 const struct backend backends[BACKEND_COUNT] = {
-    {"memory", open_memory},
-    {"sqlite", open_sqlite},
+    {"memory", store_memory_open, open_memory},
+    {"sqlite", try_open_sqlite, open_sqlite},
 };

@@ -6,7 +6,9 @@
 
 struct backend {
     const char *name;
-    /* A new, empty store. Fails the test when it cannot be made. */
+    /* A new, empty store; *store is NULL when it cannot be made. */
+    dobby_code (*try_open)(struct store **store, struct dobby_error *err);
+    /* The same, but fails the test when it cannot be made. */
     struct store *(*open)(void);
 };
 enum { BACKEND_COUNT = 2 };

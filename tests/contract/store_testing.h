@@ -3,7 +3,8 @@
 #define CONTRACT_STORE_TESTING_H
 
 #include "base/limits.h"
-#include "store/store.h"
+#include "store/store_runs.h"
+#include "store/store_versions.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -78,18 +79,22 @@ static inline struct summary make_summary(uint32_t number, const char *text)
     return summary;
 }
 
+/* When a made OUTCOME_RETRY may be claimed again. */
+enum { RETRY_US = 300 * 1000000 };
+
 static inline struct outcome make_outcome(const char *id, uint32_t attempt, enum outcome_kind kind,
                                           const struct summary *summary)
 {
     bool has_summary = kind == OUTCOME_COMPLETED || kind == OUTCOME_DEGRADED;
+    bool has_error = kind == OUTCOME_FAILED || kind == OUTCOME_RETRY;
     return (struct outcome){
         .record_id = id,
         .attempt = attempt,
         .kind = kind,
         .summary = has_summary ? summary : NULL,
-        .error_id = kind == OUTCOME_FAILED ? "INFER-0005" : NULL,
-        .reason =
-            kind == OUTCOME_DEGRADED || kind == OUTCOME_FAILED || kind == OUTCOME_SKIPPED ? "why" : NULL,
+        .error_id = has_error ? "INFER-0005" : NULL,
+        .reason = has_error || kind == OUTCOME_DEGRADED || kind == OUTCOME_SKIPPED ? "why" : NULL,
+        .retry_unix_us = kind == OUTCOME_RETRY ? RETRY_US : 0,
     };
 }
 
@@ -99,10 +104,11 @@ static inline dobby_code dump_row(void *context, const struct record_row *row, s
     char hex[SHA256_HEX_BYTES];
     sha256_hex(row->content_sha256, hex);
     dobby_code code = buffer_append_format(
-        out, err, "%s|%s|%s|%s|%u-%u@%u|%s|a%u t%u|%s|%s|%.16s %zu|%" PRId64, row->id, row->source, row->path,
-        row->language, row->first_line, row->last_line, row->position, record_state_name(row->state),
-        row->attempt, row->tries, row->error_id == NULL ? "-" : row->error_id,
-        row->reason == NULL ? "-" : row->reason, hex, row->content_length, row->state_unix_us);
+        out, err, "%s|%s|%s|%s|%u-%u@%u|%s|a%u t%u|%s|%s|%.16s %zu|%" PRId64 " %" PRId64, row->id,
+        row->source, row->path, row->language, row->first_line, row->last_line, row->position,
+        record_state_name(row->state), row->attempt, row->tries, row->error_id == NULL ? "-" : row->error_id,
+        row->reason == NULL ? "-" : row->reason, hex, row->content_length, row->state_unix_us,
+        row->retry_unix_us);
     if (code == DOBBY_OK && row->content != NULL) {
         code = buffer_append_string(out, "|", err);
         if (code == DOBBY_OK)
@@ -111,13 +117,29 @@ static inline dobby_code dump_row(void *context, const struct record_row *row, s
     const struct summary *summary = row->summary;
     if (code == DOBBY_OK && summary != NULL) {
         sha256_hex(summary->result_key, hex);
-        code = buffer_append_format(out, err, "|%s %s %s %.17g %s %s %s %s %s %s %u %u %" PRId64 " %" PRId64,
-                                    summary->id, hex, summary->text, summary->confidence, summary->model,
-                                    summary->model_fingerprint, summary->precision, summary->sampling,
-                                    summary->template_id, summary->engine, summary->tokens_in,
-                                    summary->tokens_out, summary->inference_ms, row->summary_unix_us);
+        code = buffer_append_format(
+            out, err, "|%s %s %s %.17g %s %s %s %s %s %s %u %u %" PRId64 " %" PRId64 " %s%s%s", summary->id,
+            hex, summary->text, summary->confidence, summary->model, summary->model_fingerprint,
+            summary->precision, summary->sampling, summary->template_id, summary->engine, summary->tokens_in,
+            summary->tokens_out, summary->inference_ms, row->summary_unix_us,
+            row->summary_current ? "current" : "old", summary->reused ? " reused " : " ",
+            summary->degraded_reason == NULL ? "-" : summary->degraded_reason);
     }
     return code == DOBBY_OK ? buffer_append_string(out, "\n", err) : code;
+}
+
+static inline dobby_code dump_run(void *context, const struct run_row *row, struct dobby_error *err)
+{
+    const struct run_counts *counts = &row->counts;
+    return buffer_append_format(
+        context, err,
+        "run %s|%s|%s|%s %" PRId64 "|%" PRId64 " %" PRId64 " %" PRId64 "|%" PRIu64 " %" PRIu64 " %" PRIu64
+        " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "|%s|%s|%s\n",
+        row->id, row->owner, run_state_name(row->state), run_command_name(row->command), row->command_unix_us,
+        row->started_unix_us, row->heartbeat_unix_us, row->ended_unix_us, counts->total, counts->completed,
+        counts->degraded, counts->failed, counts->skipped, counts->stale, counts->retried, counts->reused,
+        counts->tokens_in, counts->tokens_out, row->end_reason == NULL ? "-" : row->end_reason, row->settings,
+        row->metrics);
 }
 
 /* What the filter lists, as text that the caller frees. */
@@ -130,7 +152,8 @@ static inline char *dump_filtered(struct store *store, const struct record_filte
     return text;
 }
 
-/* Everything that can be read of a store: rows, counts, reasons, owners. The caller frees it. */
+/* Everything that can be read of a store: rows, versions, counts, reasons, owners, runs. The caller frees it.
+ */
 static inline char *dump_store(struct store *store)
 {
     struct buffer out = {0};
@@ -138,6 +161,8 @@ static inline char *dump_store(struct store *store)
     struct reason_counts reasons;
     struct owner_list owners;
     ASSERT_OK(store_list(store, &(struct record_filter){.with_content = true}, dump_row, &out, err));
+    ASSERT_OK(store_list(store, &(struct record_filter){.with_versions = true}, dump_row, &out, err));
+    ASSERT_OK(store_run_list(store, &(struct run_filter){0}, dump_run, &out, err));
     ASSERT_OK(store_count(store, &counts, err));
     for (enum record_state state = RECORD_PENDING; state < RECORD_STATE_COUNT; state++)
         ASSERT_OK(buffer_append_format(&out, err, "%s=%" PRIu64 " ", record_state_name(state),

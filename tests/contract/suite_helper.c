@@ -86,7 +86,9 @@ dobby_code see_row(void *context, const struct record_row *row, struct dobby_err
                               .first_line = row->first_line,
                               .position = row->position,
                               .state_us = row->state_unix_us,
-                              .summary_us = row->summary_unix_us};
+                              .summary_us = row->summary_unix_us,
+                              .retry_us = row->retry_unix_us,
+                              .reused = row->summary != NULL && row->summary->reused};
     (void)snprintf(seen->path, sizeof seen->path, "%s", row->path);
     (void)snprintf(seen->reason, sizeof seen->reason, "%s", row->reason == NULL ? "-" : row->reason);
     (void)snprintf(seen->error_id, sizeof seen->error_id, "%s", row->error_id == NULL ? "-" : row->error_id);
@@ -116,4 +118,20 @@ void put_many(struct store *store, size_t count)
         inputs[i].position = (uint32_t)(count - i);
     }
     (void)sync_source(store, "/src", inputs, count, "", SECOND);
+}
+
+void complete(struct store *store, const char *id, uint32_t number, int64_t now_us)
+{
+    struct record_batch batch;
+    unsigned completed = 0;
+    ASSERT_OK(store_claim(store, "w", now_us, now_us + 60 * SECOND, LIMIT_BATCH_RECORDS, &batch, err));
+    for (size_t i = 0; i < batch.count; i++) {
+        const struct record *record = &batch.records[i];
+        bool wanted = strcmp(record->id, id) == 0;
+        completed += wanted;
+        assert_false(settle(store, record->id, record->attempt, wanted ? OUTCOME_COMPLETED : OUTCOME_RELEASED,
+                            number, now_us));
+    }
+    record_batch_release(&batch);
+    assert_int_equal(completed, 1);
 }

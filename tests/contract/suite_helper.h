@@ -36,11 +36,16 @@ struct seen_row {
     uint32_t attempt, tries, first_line, position;
     char path[64], reason[64], error_id[64], summary[64];
     char content[64];
-    int64_t state_us, summary_us;
+    int64_t state_us, summary_us, retry_us;
+    bool reused;
 };
 
 dobby_code see_row(void *context, const struct record_row *row, struct dobby_error *err);
 /* The one record of this id. */
 struct seen_row get_row(struct store *store, const char *id);
+
+/* Claims what there is at now_us, completes the record with the summary of this number and releases the
+ * others. */
+void complete(struct store *store, const char *id, uint32_t number, int64_t now_us);
 
 #endif

@@ -120,6 +120,11 @@ struct sqlite_value sqlite_integer(int64_t value)
     return (struct sqlite_value){.kind = VALUE_INTEGER, .integer = value};
 }
 
+struct sqlite_value sqlite_integer_or_null(int64_t value)
+{
+    return value == 0 ? sqlite_text(NULL) : sqlite_integer(value);
+}
+
 struct sqlite_value sqlite_real(double value)
 {
     return (struct sqlite_value){.kind = VALUE_REAL, .real = value};
@@ -273,4 +278,14 @@ dobby_code sqlite_write_end(struct sqlite_handle *handle, dobby_code code, struc
     if (code != DOBBY_OK && sqlite3_get_autocommit(handle->db) == 0)
         sqlite3_exec(handle->db, "ROLLBACK", NULL, NULL, NULL);
     return code;
+}
+
+dobby_code sqlite_read_begin(struct sqlite_handle *handle, struct dobby_error *err)
+{
+    return sqlite_execute(handle, "BEGIN", err);
+}
+
+dobby_code sqlite_read_end(struct sqlite_handle *handle, dobby_code code, struct dobby_error *err)
+{
+    return sqlite_write_end(handle, code, err);
 }

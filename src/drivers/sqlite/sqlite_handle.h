@@ -42,6 +42,7 @@ struct sqlite_value {
     size_t length;
 };
 struct sqlite_value sqlite_integer(int64_t value);
+struct sqlite_value sqlite_integer_or_null(int64_t value); /* 0 binds NULL */
 struct sqlite_value sqlite_real(double value);
 struct sqlite_value sqlite_text(const char *text); /* NULL binds NULL */
 struct sqlite_value sqlite_bytes(const void *bytes, size_t length);
@@ -88,5 +89,10 @@ DOBBY_NODISCARD dobby_code sqlite_write_begin(struct sqlite_handle *handle, stru
  * it was at sqlite_write_begin. */
 DOBBY_NODISCARD dobby_code sqlite_write_end(struct sqlite_handle *handle, dobby_code code,
                                             struct dobby_error *err);
+/* For several statements that are to see one state of the store; takes no lock that others wait for. */
+DOBBY_NODISCARD dobby_code sqlite_read_begin(struct sqlite_handle *handle, struct dobby_error *err);
+/* Ends it and returns code, or its own failure when that is OK. */
+DOBBY_NODISCARD dobby_code sqlite_read_end(struct sqlite_handle *handle, dobby_code code,
+                                           struct dobby_error *err);
 
 #endif

@@ -27,5 +27,30 @@ dobby_code sqlite_reasons(struct store *, struct reason_counts *, struct dobby_e
 dobby_code sqlite_list(struct store *, const struct record_filter *, record_visit_fn *, void *context,
                        struct dobby_error *);
 dobby_code sqlite_get(struct store *, const char *id, record_visit_fn *, void *context, struct dobby_error *);
+dobby_code sqlite_examine(struct store *, bool thorough, struct store_health *, struct dobby_error *);
+
+/* sqlite_runs.c */
+dobby_code sqlite_run_begin(struct store *, const struct run_row *, struct dobby_error *);
+dobby_code sqlite_run_update(struct store *, const struct run_row *, enum run_command *,
+                             struct dobby_error *);
+dobby_code sqlite_run_poll(struct store *, const char *id, enum run_command *, struct dobby_error *);
+dobby_code sqlite_run_command(struct store *, const char *id_prefix, enum run_command, int64_t now_unix_us,
+                              struct dobby_error *);
+dobby_code sqlite_run_lost(struct store *, const char *owner, int64_t now_unix_us, uint64_t *lost,
+                           struct dobby_error *);
+dobby_code sqlite_run_list(struct store *, const struct run_filter *, run_visit_fn *, void *context,
+                           struct dobby_error *);
+
+/* sqlite_versions.c */
+dobby_code sqlite_versions(struct store *, const char *id, summary_visit_fn *, void *context,
+                           struct dobby_error *);
+dobby_code sqlite_find_results(struct store *, const uint8_t (*keys)[SHA256_BYTES], size_t count,
+                               summary_visit_fn *, void *context, struct dobby_error *);
+dobby_code sqlite_stale_count(struct store *, const struct provenance_key *, uint64_t *count,
+                              struct dobby_error *);
+dobby_code sqlite_requeue_stale(struct store *, const struct provenance_key *, int64_t now_unix_us,
+                                uint64_t limit, struct stale_counts *, struct dobby_error *);
+dobby_code sqlite_requeue(struct store *, const struct record_filter *, int64_t now_unix_us, uint64_t *count,
+                          struct dobby_error *);
 
 #endif

@@ -129,7 +129,7 @@ static dobby_code update_record(struct sqlite_handle *handle, const struct recor
                           VALUES(seq, sqlite_bytes(input->content, input->content_length)), err);
     if (code != DOBBY_OK || (!difference->content && !difference->skip))
         return code;
-    code = sqlite_run(handle, STATEMENT_SUMMARY_DROP, VALUES(seq), err);
+    code = sqlite_run(handle, STATEMENT_SUMMARY_DEMOTE, VALUES(seq), err);
     if (code == DOBBY_OK)
         code = sqlite_run(handle, STATEMENT_RECORD_RESET,
                           VALUES(seq, sqlite_bytes(sha256, SHA256_BYTES),

@@ -2,122 +2,12 @@
 #include "base/limits.h"
 #include "drivers/sqlite/sqlite_handle.h"
 #include "drivers/sqlite/sqlite_ops.h"
+#include "drivers/sqlite/sqlite_rows.h"
+#include "os/file.h"
 #include "store/store_batch.h"
 
 #include <stdio.h>
 #include <string.h>
-
-enum row_column {
-    ROW_ID,
-    ROW_SOURCE,
-    ROW_PATH,
-    ROW_LANGUAGE,
-    ROW_FIRST_LINE,
-    ROW_LAST_LINE,
-    ROW_POSITION,
-    ROW_STATE,
-    ROW_ATTEMPT,
-    ROW_TRIES,
-    ROW_ERROR_ID,
-    ROW_REASON,
-    ROW_CONTENT_SHA256,
-    ROW_CONTENT_LENGTH,
-    ROW_STATE_US,
-    ROW_SUMMARY_ID,
-    ROW_RESULT_KEY,
-    ROW_TEXT,
-    ROW_CONFIDENCE,
-    ROW_MODEL,
-    ROW_MODEL_FINGERPRINT,
-    ROW_PRECISION,
-    ROW_SAMPLING,
-    ROW_TEMPLATE_ID,
-    ROW_ENGINE,
-    ROW_TOKENS_IN,
-    ROW_TOKENS_OUT,
-    ROW_INFERENCE_MS,
-    ROW_CREATED_US,
-    ROW_CONTENT,
-    ROW_MATCHES /* of STATEMENT_GET: ids in the range, counted up to 2 */
-};
-
-/* Greater than every id that begins with prefix: no UTF-8 text holds the byte 0xFF. */
-struct id_bound {
-    char text[LIMIT_RECORD_ID_BYTES + 2];
-};
-
-static struct id_bound id_bound_of(const char *prefix)
-{
-    struct id_bound bound;
-    (void)snprintf(bound.text, sizeof bound.text, "%s\xff", prefix);
-    return bound;
-}
-
-static const char *text_or_null(sqlite3_stmt *statement, int column)
-{
-    return sqlite3_column_type(statement, column) == SQLITE_NULL ? NULL
-                                                                 : sqlite_column_text(statement, column);
-}
-
-/* UNKNOWN for what the schema does not allow: the file may have been edited. */
-static enum record_state column_state(sqlite3_stmt *statement, int column)
-{
-    uint32_t state = sqlite_column_u32(statement, column);
-    return state < RECORD_STATE_COUNT ? (enum record_state)state : RECORD_UNKNOWN;
-}
-
-static void copy_digest(sqlite3_stmt *statement, int column, uint8_t digest[SHA256_BYTES])
-{
-    if (sqlite3_column_bytes(statement, column) == SHA256_BYTES)
-        memcpy(digest, sqlite_column_bytes(statement, column), SHA256_BYTES);
-}
-
-/* The row of a statement that begins with ROW_COLUMNS, given to the visitor. */
-static dobby_code visit_row(struct sqlite_handle *handle, sqlite3_stmt *statement, record_visit_fn *visit,
-                            void *context, struct dobby_error *err)
-{
-    struct summary summary = {
-        .text = sqlite_column_text(statement, ROW_TEXT),
-        .confidence = sqlite3_column_double(statement, ROW_CONFIDENCE),
-        .model = sqlite_column_text(statement, ROW_MODEL),
-        .model_fingerprint = sqlite_column_text(statement, ROW_MODEL_FINGERPRINT),
-        .precision = sqlite_column_text(statement, ROW_PRECISION),
-        .sampling = sqlite_column_text(statement, ROW_SAMPLING),
-        .template_id = sqlite_column_text(statement, ROW_TEMPLATE_ID),
-        .engine = sqlite_column_text(statement, ROW_ENGINE),
-        .tokens_in = sqlite_column_u32(statement, ROW_TOKENS_IN),
-        .tokens_out = sqlite_column_u32(statement, ROW_TOKENS_OUT),
-        .inference_ms = sqlite3_column_int64(statement, ROW_INFERENCE_MS),
-    };
-    (void)snprintf(summary.id, sizeof summary.id, "%s", sqlite_column_text(statement, ROW_SUMMARY_ID));
-    copy_digest(statement, ROW_RESULT_KEY, summary.result_key);
-
-    struct record_row row = {
-        .id = sqlite_column_text(statement, ROW_ID),
-        .source = sqlite_column_text(statement, ROW_SOURCE),
-        .path = sqlite_column_text(statement, ROW_PATH),
-        .language = sqlite_column_text(statement, ROW_LANGUAGE),
-        .first_line = sqlite_column_u32(statement, ROW_FIRST_LINE),
-        .last_line = sqlite_column_u32(statement, ROW_LAST_LINE),
-        .position = sqlite_column_u32(statement, ROW_POSITION),
-        .state = column_state(statement, ROW_STATE),
-        .attempt = sqlite_column_u32(statement, ROW_ATTEMPT),
-        .tries = sqlite_column_u32(statement, ROW_TRIES),
-        .error_id = text_or_null(statement, ROW_ERROR_ID),
-        .reason = text_or_null(statement, ROW_REASON),
-        .content_length = (size_t)sqlite_column_u32(statement, ROW_CONTENT_LENGTH),
-        .state_unix_us = sqlite3_column_int64(statement, ROW_STATE_US),
-        .summary = sqlite3_column_type(statement, ROW_SUMMARY_ID) == SQLITE_NULL ? NULL : &summary,
-        .summary_unix_us = sqlite3_column_int64(statement, ROW_CREATED_US),
-    };
-    copy_digest(statement, ROW_CONTENT_SHA256, row.content_sha256);
-    if (sqlite3_column_type(statement, ROW_CONTENT) != SQLITE_NULL) {
-        row.content = sqlite_column_bytes(statement, ROW_CONTENT);
-        row.content_length = (size_t)sqlite3_column_bytes(statement, ROW_CONTENT);
-    }
-    dobby_code code = sqlite_columns_check(handle, err);
-    return code == DOBBY_OK ? visit(context, &row, err) : code;
-}
 
 dobby_code sqlite_list(struct store *store, const struct record_filter *filter, record_visit_fn *visit,
                        void *context, struct dobby_error *err)
@@ -127,7 +17,8 @@ dobby_code sqlite_list(struct store *store, const struct record_filter *filter, 
     /* A negative LIMIT is none. */
     int64_t limit = filter->limit == 0 || filter->limit > INT64_MAX ? -1 : (int64_t)filter->limit;
     sqlite3_stmt *statement = NULL;
-    dobby_code code = sqlite_bind(handle, STATEMENT_LIST,
+    enum sqlite_statement which = filter->with_versions ? STATEMENT_LIST_VERSIONS : STATEMENT_LIST;
+    dobby_code code = sqlite_bind(handle, which,
                                   VALUES(sqlite_integer(filter->state), sqlite_text(filter->path_glob),
                                          sqlite_text(filter->id_prefix), sqlite_text(bound.text),
                                          sqlite_integer(filter->with_content), sqlite_integer(limit)),
@@ -137,7 +28,7 @@ dobby_code sqlite_list(struct store *store, const struct record_filter *filter, 
         code = sqlite_step(handle, statement, &row, err);
         if (code != DOBBY_OK || !row)
             break;
-        code = visit_row(handle, statement, visit, context, err);
+        code = sqlite_visit_row(handle, statement, visit, context, err);
     }
     sqlite3_reset(statement);
     return code;
@@ -163,7 +54,7 @@ dobby_code sqlite_get(struct store *store, const char *id, record_visit_fn *visi
              strcmp(sqlite_column_text(statement, ROW_ID), id) != 0)
         code = DOBBY_FAIL(err, DOBBY_STORE_AMBIGUOUS_ID, "more than one id begins with %s", id);
     else
-        code = visit_row(handle, statement, visit, context, err);
+        code = sqlite_visit_row(handle, statement, visit, context, err);
 done:
     sqlite3_reset(statement);
     return code;
@@ -179,16 +70,13 @@ dobby_code sqlite_count(struct store *store, struct store_counts *out, struct do
         code = sqlite_step(handle, statement, &row, err);
         if (code != DOBBY_OK || !row)
             break;
-        enum record_state state = column_state(statement, 0);
-        uint64_t count = (uint64_t)sqlite3_column_int64(statement, 1);
-        if (state == RECORD_UNKNOWN) {
-            out->summaries = count;
-            out->tokens_in = (uint64_t)sqlite3_column_int64(statement, 2);
-            out->tokens_out = (uint64_t)sqlite3_column_int64(statement, 3);
-        } else {
-            out->by_state[state] = count;
-            out->total += count;
-        }
+        enum record_state state = sqlite_column_state(statement, 0);
+        uint64_t records = (uint64_t)sqlite3_column_int64(statement, 1);
+        out->by_state[state] = records;
+        out->total += records;
+        out->summaries += (uint64_t)sqlite3_column_int64(statement, 2);
+        out->tokens_in += (uint64_t)sqlite3_column_int64(statement, 3);
+        out->tokens_out += (uint64_t)sqlite3_column_int64(statement, 4);
     }
     sqlite3_reset(statement);
     return code;
@@ -208,9 +96,86 @@ dobby_code sqlite_reasons(struct store *store, struct reason_counts *out, struct
         const char *reason = sqlite_column_text(statement, 0);
         code = sqlite_columns_check(handle, err);
         if (code == DOBBY_OK)
-            code = reason_counts_add(out, reason, column_state(statement, 1),
+            code = reason_counts_add(out, reason, sqlite_column_state(statement, 1),
                                      (uint64_t)sqlite3_column_int64(statement, 2), err);
     }
     sqlite3_reset(statement);
     return code;
+}
+
+/* ---- health ---- */
+
+static dobby_code measure(struct sqlite_handle *handle, struct store_health *out, struct dobby_error *err)
+{
+    int64_t version = 0, page_bytes = 0, pages = 0, free_pages = 0;
+    dobby_code code = sqlite_query_integer(handle, "PRAGMA user_version", &version, err);
+    if (code == DOBBY_OK)
+        code = sqlite_query_integer(handle, "PRAGMA page_size", &page_bytes, err);
+    if (code == DOBBY_OK)
+        code = sqlite_query_integer(handle, "PRAGMA page_count", &pages, err);
+    if (code == DOBBY_OK)
+        code = sqlite_query_integer(handle, "PRAGMA freelist_count", &free_pages, err);
+    out->schema_version = (uint32_t)version;
+    out->database_bytes = (uint64_t)(pages * page_bytes);
+    out->free_bytes = (uint64_t)(free_pages * page_bytes);
+    return code;
+}
+
+/* The log's size; it need not be there. */
+static dobby_code measure_log(struct sqlite_handle *handle, struct store_health *out, struct dobby_error *err)
+{
+    struct file_info info = {0};
+    char *path = sqlite3_mprintf("%s-wal", handle->path);
+    if (path == NULL)
+        return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "examining %s", handle->path);
+    dobby_code code = file_stat(path, true, &info, NULL);
+    out->log_bytes = code == DOBBY_OK ? info.bytes : 0;
+    sqlite3_free(path);
+    return DOBBY_OK;
+}
+
+/* The first row that the check yields, when it is not "ok". Damage can also show as a failure to read on. */
+static dobby_code look_for_damage(struct sqlite_handle *handle, const char *sql, struct store_health *out,
+                                  struct dobby_error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(handle->db, sql, -1, &statement, NULL);
+    if (result == SQLITE_OK)
+        result = sqlite3_step(statement);
+    dobby_code code = DOBBY_OK;
+    if (result == SQLITE_ROW && strcmp(sqlite_column_text(statement, 0), "ok") != 0)
+        (void)snprintf(out->problem, sizeof out->problem, "%s", sqlite_column_text(statement, 0));
+    else if (result != SQLITE_ROW && result != SQLITE_DONE)
+        code = FAIL_RESULT(handle, result, err);
+    sqlite3_finalize(statement);
+    if (code != DOBBY_STORE_CORRUPT)
+        return code;
+    (void)snprintf(out->problem, sizeof out->problem, "%s", sqlite3_errmsg(handle->db));
+    error_clear(err);
+    return DOBBY_OK;
+}
+
+dobby_code sqlite_examine(struct store *store, bool thorough, struct store_health *out,
+                          struct dobby_error *err)
+{
+    static const char *const checks[] = {
+        "PRAGMA integrity_check(1)",
+        "SELECT 'a row of ' || \"table\" || ' belongs to nothing' FROM pragma_foreign_key_check LIMIT 1",
+        "SELECT 'the record ' || id || ' is done and has no summary' FROM record WHERE state IN (3, 4)"
+        " AND provenance_id IS NULL LIMIT 1",
+        "SELECT 'the tally of state ' || state || ' is not what there is' FROM tally WHERE records <>"
+        " (SELECT count(*) FROM record WHERE record.state = tally.state) LIMIT 1",
+    };
+    struct sqlite_handle *handle = (struct sqlite_handle *)store;
+    dobby_code code = sqlite_read_begin(handle, err);
+    if (code != DOBBY_OK)
+        return code;
+    code = measure(handle, out, err);
+    if (code == DOBBY_OK)
+        code = measure_log(handle, out, err);
+    for (size_t i = 0; thorough && i < sizeof checks / sizeof checks[0] && code == DOBBY_OK; i++) {
+        if (out->problem[0] == '\0')
+            code = look_for_damage(handle, checks[i], out, err);
+    }
+    return sqlite_read_end(handle, code, err);
 }

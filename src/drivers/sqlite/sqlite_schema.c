@@ -2,6 +2,16 @@
 
 #include <assert.h>
 
+/* Of schema 2: counts a row of record into the tally, or out of it. */
+#define TALLY_IN                                                                                             \
+    "UPDATE tally SET records = records + 1, summaries = summaries + (NEW.provenance_id IS NOT NULL),"       \
+    " tokens_in = tokens_in + coalesce(NEW.tokens_in, 0),"                                                   \
+    " tokens_out = tokens_out + coalesce(NEW.tokens_out, 0) WHERE state = NEW.state;"
+#define TALLY_OUT                                                                                            \
+    "UPDATE tally SET records = records - 1, summaries = summaries - (OLD.provenance_id IS NOT NULL),"       \
+    " tokens_in = tokens_in - coalesce(OLD.tokens_in, 0),"                                                   \
+    " tokens_out = tokens_out - coalesce(OLD.tokens_out, 0) WHERE state = OLD.state;"
+
 /* Version n is migrations[n - 1]. A migration that was released is never edited: write the next one. */
 static const char *const migrations[] = {
     /* 1: records, their content, their summaries */
@@ -88,6 +98,83 @@ static const char *const migrations[] = {
 
     "PRAGMA application_id = 1148150370;"
     "PRAGMA user_version = 1;",
+
+    /* 2: retries that wait, what the current summary is made with, reused results, runs */
+    "ALTER TABLE record ADD COLUMN not_before_us INTEGER"
+    " CHECK(not_before_us IS NULL OR state = 1);" /* a retry waits until then */
+    /* Of the current summary, here again: for the index of what is stale and for the tally. */
+    "ALTER TABLE record ADD COLUMN provenance_id INTEGER REFERENCES provenance(id);"
+    "ALTER TABLE record ADD COLUMN tokens_in INTEGER;"
+    "ALTER TABLE record ADD COLUMN tokens_out INTEGER;"
+    "ALTER TABLE summary ADD COLUMN reused INTEGER NOT NULL DEFAULT 0 CHECK(reused IN (0, 1));"
+    "ALTER TABLE summary ADD COLUMN degraded_reason TEXT;" /* NULL: it is good */
+
+    "UPDATE summary SET degraded_reason = r.reason FROM record r"
+    " WHERE r.seq = record_seq AND r.state = 4 AND current = 1;"
+    "UPDATE record SET (provenance_id, tokens_in, tokens_out) ="
+    " (SELECT provenance_id, tokens_in, tokens_out FROM summary WHERE record_seq = record.seq"
+    " AND current = 1) WHERE seq IN (SELECT record_seq FROM summary WHERE current = 1);"
+
+    "DROP INDEX record_work;"
+    "CREATE INDEX record_work ON record(state, lease_until_us, not_before_us);"
+    "CREATE INDEX record_result ON record(provenance_id, state) WHERE provenance_id IS NOT NULL;"
+    "CREATE INDEX summary_result ON summary(result_key);"
+
+    /* What there is, by state: a million records cannot be counted whenever somebody looks. Triggers keep it,
+     * so that no statement can forget to. */
+    "CREATE TABLE tally("
+    " state INTEGER PRIMARY KEY,"
+    " records INTEGER NOT NULL,"
+    " summaries INTEGER NOT NULL," /* current ones */
+    " tokens_in INTEGER NOT NULL,"
+    " tokens_out INTEGER NOT NULL"
+    ") STRICT;"
+    "INSERT INTO tally SELECT value, (SELECT count(*) FROM record WHERE state = value), 0, 0, 0"
+    " FROM (SELECT 1 AS value UNION VALUES(2), (3), (4), (5), (6));"
+    "UPDATE tally SET (summaries, tokens_in, tokens_out) = (SELECT count(*), coalesce(sum(tokens_in), 0),"
+    " coalesce(sum(tokens_out), 0) FROM record WHERE state = tally.state AND provenance_id IS NOT NULL);"
+    "CREATE TRIGGER tally_add AFTER INSERT ON record BEGIN " TALLY_IN " END;"
+    "CREATE TRIGGER tally_remove AFTER DELETE ON record BEGIN " TALLY_OUT " END;"
+    "CREATE TRIGGER tally_move AFTER UPDATE OF state, provenance_id, tokens_in, tokens_out ON record"
+    " BEGIN " TALLY_OUT TALLY_IN " END;"
+
+    /* The long texts last: what is asked for often is found before them. */
+    "CREATE TABLE run("
+    " seq INTEGER PRIMARY KEY," /* the order in which they began */
+    " id TEXT NOT NULL UNIQUE,"
+    " owner TEXT NOT NULL,"
+    " state INTEGER NOT NULL CHECK(state BETWEEN 1 AND 8),"     /* enum run_state */
+    " command INTEGER NOT NULL CHECK(command BETWEEN 1 AND 4)," /* enum run_command */
+    " command_us INTEGER,"
+    " started_us INTEGER NOT NULL,"
+    " heartbeat_us INTEGER NOT NULL,"
+    " ended_us INTEGER,"
+    " total INTEGER NOT NULL,"
+    " completed INTEGER NOT NULL,"
+    " degraded INTEGER NOT NULL,"
+    " failed INTEGER NOT NULL,"
+    " skipped INTEGER NOT NULL,"
+    " stale INTEGER NOT NULL,"
+    " retried INTEGER NOT NULL,"
+    " reused INTEGER NOT NULL,"
+    " tokens_in INTEGER NOT NULL,"
+    " tokens_out INTEGER NOT NULL,"
+    " end_reason TEXT,"
+    " settings TEXT NOT NULL,"
+    " metrics TEXT NOT NULL,"
+    " CHECK((state IN (1, 2)) = (ended_us IS NULL))"
+    ") STRICT;"
+    "CREATE INDEX run_active ON run(owner) WHERE state IN (1, 2);"
+
+    "CREATE VIEW runs AS SELECT"
+    " id, CASE state WHEN 1 THEN 'running' WHEN 2 THEN 'paused' WHEN 3 THEN 'finished' WHEN 4 THEN 'capped'"
+    " WHEN 5 THEN 'canceled' WHEN 6 THEN 'interrupted' WHEN 7 THEN 'failed' WHEN 8 THEN 'lost' END AS state,"
+    " datetime(started_us / 1000000, 'unixepoch') AS started,"
+    " datetime(ended_us / 1000000, 'unixepoch') AS ended,"
+    " total, completed, degraded, failed, skipped, stale, retried, reused, tokens_in, tokens_out, end_reason,"
+    " settings, metrics FROM run ORDER BY seq DESC;"
+
+    "PRAGMA user_version = 2;",
 };
 
 static_assert(sizeof migrations / sizeof migrations[0] == SQLITE_SCHEMA_VERSION, "one migration a version");

@@ -9,6 +9,7 @@
 struct claimable {
     int64_t seqs[LIMIT_BATCH_RECORDS];
     size_t count;
+    bool cut; /* there are more, whose content would be too much at once */
 };
 
 static dobby_code find_claimable(struct sqlite_handle *handle, int64_t now_unix_us, size_t limit,
@@ -25,7 +26,8 @@ static dobby_code find_claimable(struct sqlite_handle *handle, int64_t now_unix_
         if (code != DOBBY_OK || !row)
             break;
         content_bytes += sqlite_column_u32(statement, 1);
-        if (out->count > 0 && content_bytes > LIMIT_BATCH_CONTENT_BYTES)
+        out->cut = out->count > 0 && content_bytes > LIMIT_BATCH_CONTENT_BYTES;
+        if (out->cut)
             break;
         out->seqs[out->count++] = sqlite3_column_int64(statement, 0);
     }
@@ -42,6 +44,7 @@ enum claim_column {
     CLAIM_LAST_LINE,
     CLAIM_POSITION,
     CLAIM_ATTEMPT,
+    CLAIM_TRIES,
     CLAIM_CONTENT
 };
 
@@ -66,10 +69,30 @@ static dobby_code claim_one(struct sqlite_handle *handle, const struct sqlite_va
             .content = sqlite_column_bytes(statement, CLAIM_CONTENT),
             .content_length = (size_t)sqlite3_column_bytes(statement, CLAIM_CONTENT),
             .attempt = sqlite_column_u32(statement, CLAIM_ATTEMPT),
+            .tries = sqlite_column_u32(statement, CLAIM_TRIES),
         };
         code = sqlite_columns_check(handle, err);
         if (code == DOBBY_OK)
             code = record_batch_add(batch, &record, err);
+    }
+    sqlite3_reset(statement);
+    return code;
+}
+
+/* The earliest time at which owner may find more; 0 where there is none. */
+static dobby_code next_time(struct sqlite_handle *handle, const char *owner, int64_t now_unix_us,
+                            int64_t *next_unix_us, struct dobby_error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    dobby_code code = sqlite_bind(handle, STATEMENT_CLAIM_NEXT_TIME,
+                                  VALUES(sqlite_integer(now_unix_us), sqlite_text(owner)), &statement, err);
+    if (code == DOBBY_OK)
+        code = sqlite_step(handle, statement, &row, err);
+    for (int column = 0; column < 2 && code == DOBBY_OK && row; column++) {
+        int64_t time_us = sqlite3_column_int64(statement, column); /* NULL reads as 0 */
+        if (time_us != 0 && (*next_unix_us == 0 || time_us < *next_unix_us))
+            *next_unix_us = time_us;
     }
     sqlite3_reset(statement);
     return code;
@@ -92,6 +115,10 @@ dobby_code sqlite_claim(struct store *store, const char *owner, int64_t now_unix
                          VALUES(sqlite_integer(claimable.seqs[i]), sqlite_text(owner),
                                 sqlite_integer(lease_until_unix_us), sqlite_integer(now_unix_us)),
                          out, err);
+    if (code == DOBBY_OK && claimable.cut)
+        out->next_unix_us = now_unix_us;
+    else if (code == DOBBY_OK && claimable.count < limit)
+        code = next_time(handle, owner, now_unix_us, &out->next_unix_us, err);
     return sqlite_write_end(handle, code, err);
 }
 
@@ -121,14 +148,19 @@ dobby_code sqlite_release_owner(struct store *store, const char *owner, int64_t 
     return update_leases(handle, STATEMENT_RELEASE_OWNER, owner, now_unix_us, released, err);
 }
 
-/* Finds or adds what made the summary; sets *id. */
-static dobby_code provenance_id(struct sqlite_handle *handle, const struct summary *summary, int64_t *id,
-                                struct dobby_error *err)
+/* Finds or adds what made the summary of the record; sets *id. */
+static dobby_code provenance_id(struct sqlite_handle *handle, int64_t seq, const struct summary *summary,
+                                int64_t *id, struct dobby_error *err)
 {
     const struct sqlite_value values[] = {
-        sqlite_text(summary->model),       sqlite_text(summary->model_fingerprint),
-        sqlite_text(summary->precision),   sqlite_text(summary->sampling),
-        sqlite_text(summary->template_id), sqlite_text(summary->engine),
+        sqlite_text(summary->model),
+        sqlite_text(summary->model_fingerprint),
+        sqlite_text(summary->precision),
+        sqlite_text(summary->sampling),
+        sqlite_text(summary->template_id),
+        sqlite_text(summary->engine),
+        sqlite_integer(seq),
+        sqlite_bytes(summary->result_key, SHA256_BYTES),
     };
     const int count = sizeof values / sizeof values[0];
     sqlite3_stmt *statement = NULL;
@@ -147,11 +179,13 @@ static dobby_code provenance_id(struct sqlite_handle *handle, const struct summa
 }
 
 /* Makes summary the current one of the record. */
-static dobby_code add_summary(struct sqlite_handle *handle, int64_t seq, const struct summary *summary,
+static dobby_code add_summary(struct sqlite_handle *handle, int64_t seq, const struct outcome *outcome,
                               int64_t now_unix_us, struct dobby_error *err)
 {
+    const struct summary *summary = outcome->summary;
+    const char *degraded_reason = outcome->kind == OUTCOME_DEGRADED ? outcome->reason : NULL;
     int64_t provenance = 0;
-    dobby_code code = provenance_id(handle, summary, &provenance, err);
+    dobby_code code = provenance_id(handle, seq, summary, &provenance, err);
     if (code == DOBBY_OK)
         code = sqlite_run(handle, STATEMENT_SUMMARY_DEMOTE, VALUES(sqlite_integer(seq)), err);
     if (code == DOBBY_OK)
@@ -160,28 +194,12 @@ static dobby_code add_summary(struct sqlite_handle *handle, int64_t seq, const s
                                  sqlite_bytes(summary->result_key, SHA256_BYTES), sqlite_text(summary->text),
                                  sqlite_real(summary->confidence), sqlite_integer(provenance),
                                  sqlite_integer(summary->tokens_in), sqlite_integer(summary->tokens_out),
-                                 sqlite_integer(summary->inference_ms), sqlite_integer(now_unix_us)),
+                                 sqlite_integer(summary->inference_ms), sqlite_integer(now_unix_us),
+                                 sqlite_integer(summary->reused), sqlite_text(degraded_reason)),
                           err);
+    if (code == DOBBY_OK)
+        code = sqlite_run(handle, STATEMENT_RECORD_RESULT, VALUES(sqlite_integer(seq)), err);
     return code;
-}
-
-static enum record_state state_after(enum outcome_kind kind)
-{
-    switch (kind) {
-    case OUTCOME_COMPLETED:
-        return RECORD_COMPLETED;
-    case OUTCOME_DEGRADED:
-        return RECORD_DEGRADED;
-    case OUTCOME_FAILED:
-        return RECORD_FAILED;
-    case OUTCOME_SKIPPED:
-        return RECORD_SKIPPED;
-    case OUTCOME_RELEASED:
-        return RECORD_PENDING;
-    case OUTCOME_UNKNOWN:
-        break;
-    }
-    return RECORD_UNKNOWN;
 }
 
 static dobby_code settle_one(struct sqlite_handle *handle, struct outcome *outcome, int64_t now_unix_us,
@@ -193,9 +211,10 @@ static dobby_code settle_one(struct sqlite_handle *handle, struct outcome *outco
     dobby_code code =
         sqlite_bind(handle, STATEMENT_SETTLE,
                     VALUES(sqlite_text(outcome->record_id), sqlite_integer(outcome->attempt),
-                           sqlite_integer(state_after(outcome->kind)), sqlite_text(outcome->error_id),
+                           sqlite_integer(outcome_state(outcome->kind)), sqlite_text(outcome->error_id),
                            sqlite_text(outcome->reason), sqlite_integer(now_unix_us),
-                           sqlite_integer(outcome->kind == OUTCOME_RELEASED)),
+                           sqlite_integer(outcome->kind == OUTCOME_RELEASED),
+                           sqlite_integer_or_null(outcome->retry_unix_us)),
                     &statement, err);
     if (code == DOBBY_OK)
         code = sqlite_step(handle, statement, &row, err);
@@ -207,7 +226,7 @@ static dobby_code settle_one(struct sqlite_handle *handle, struct outcome *outco
     outcome->stale = !row;
     if (!row || outcome->summary == NULL)
         return DOBBY_OK;
-    return add_summary(handle, seq, outcome->summary, now_unix_us, err);
+    return add_summary(handle, seq, outcome, now_unix_us, err);
 }
 
 dobby_code sqlite_settle(struct store *store, struct outcome *outcomes, size_t count, int64_t now_unix_us,

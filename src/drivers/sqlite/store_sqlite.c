@@ -41,6 +41,18 @@ static const struct store_ops ops = {
     .reasons = sqlite_reasons,
     .list = sqlite_list,
     .get = sqlite_get,
+    .examine = sqlite_examine,
+    .run_begin = sqlite_run_begin,
+    .run_update = sqlite_run_update,
+    .run_poll = sqlite_run_poll,
+    .run_command = sqlite_run_command,
+    .run_lost = sqlite_run_lost,
+    .run_list = sqlite_run_list,
+    .versions = sqlite_versions,
+    .find_results = sqlite_find_results,
+    .stale_count = sqlite_stale_count,
+    .requeue_stale = sqlite_requeue_stale,
+    .requeue = sqlite_requeue,
 };
 
 /* A URI with every unusual byte escaped; options is "" or "?name=value". A plain name would not do: SQLite

@@ -191,6 +191,16 @@ static void fill_figures(struct bench *bench, const struct engine_stats *before,
         out->prefill_tokens_per_s = (double)(after->prefill_tokens - before->prefill_tokens) / out->seconds;
         out->decode_tokens_per_s = (double)(after->decode_tokens - before->decode_tokens) / out->seconds;
     }
+    const uint64_t passes = after->passes - before->passes;
+    if (passes > 0)
+        out->rows_per_pass = (double)(after->prefill_tokens - before->prefill_tokens + after->decode_tokens -
+                                      before->decode_tokens) /
+                             (double)passes;
+    double sum_ns = 0;
+    for (int i = 0; i < PHASE_COUNT; i++)
+        sum_ns += (double)(after->phase_ns[i] - before->phase_ns[i]);
+    for (int i = 0; sum_ns > 0 && i < PHASE_COUNT; i++)
+        out->phase_percent[i] = 100 * (double)(after->phase_ns[i] - before->phase_ns[i]) / sum_ns;
     (void)snprintf(out->model, sizeof out->model, "%s", info->model);
     (void)snprintf(out->precision, sizeof out->precision, "%s", info->precision);
     (void)snprintf(out->kernels, sizeof out->kernels, "%s", info->kernels);

@@ -2,10 +2,12 @@
 #ifndef INFER_BENCH_FIGURES_H
 #define INFER_BENCH_FIGURES_H
 
+#include "infer/engine.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { FIGURE_NAME_BYTES = 96, FIGURE_LABEL_BYTES = 24 };
+enum { FIGURE_NAME_BYTES = 96, FIGURE_LABEL_BYTES = 24, FIGURE_PHASES = PHASE_COUNT };
 
 /* What this machine can do, all threads together: the best of many short repetitions, made between the other
  * measurements. 10^12 operations a second, a product and its sum being two; READ_GB_PER_S: 10^9 bytes. */
@@ -63,6 +65,8 @@ struct engine_figures {
         first_1000_rss_mb; /* the same when 1,000 records had finished, or all: what grows later is a leak */
     double
         peak_rss_mb; /* of the process, since the engine was opened where the kernel allows it; 10^6 bytes */
+    double rows_per_pass;
+    double phase_percent[FIGURE_PHASES]; /* of the engine's time, by enum engine_phase */
 };
 
 #endif

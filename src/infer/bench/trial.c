@@ -1,9 +1,9 @@
 #include "infer/bench/trial.h"
 
+#include "os/memory.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-enum { ALIGNMENT = 64 };
 
 void trial_fill(float *values, size_t count)
 {
@@ -16,8 +16,8 @@ void trial_fill(float *values, size_t count)
 
 void *trial_allocate(size_t count, size_t size)
 {
-    const size_t bytes = (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    void *memory = aligned_alloc(ALIGNMENT, bytes > 0 ? bytes : ALIGNMENT);
+    const size_t bytes = count * size;
+    void *memory = memory_large_new(bytes);
     if (memory != NULL)
         memset(memory, 0, bytes);
     return memory;

@@ -42,10 +42,11 @@ enum value_type { VALUES_UNKNOWN, VALUES_F32, VALUES_BF16 };
 /* Rounds rows [token_first, token_end) of plain input into packed rows; disjoint parts may run at once. What
  * is missing to a whole tile of tokens after token_end must be left to whoever prepares those tokens. */
 struct prepare_job {
-    const void *input; /* (tokens, columns) of input_type */
+    const void *input; /* (tokens from input_first on, columns) of input_type */
     enum value_type input_type;
     size_t input_stride;
     uint32_t columns;
+    uint32_t input_first; /* the token that is input's first row; at most token_first */
     uint32_t token_first, token_end;
     struct packed_rows *rows;
 };
@@ -61,6 +62,7 @@ struct matmul_job {
     /* (tokens, rows) F32; with gated weights (tokens, rows / 2): F32 for PRODUCT_F32, else BF16 */
     void *output;
     size_t output_stride;
+    uint32_t output_first;           /* the row of the matrix that output begins with; 0 with gated weights */
     uint32_t panel_first, panel_end; /* this call's part; disjoint parts may run at once */
     void *scratch; /* kernels.scratch_bytes(weights) bytes, one per thread, 64-byte aligned */
 };

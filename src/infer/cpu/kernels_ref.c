@@ -91,7 +91,8 @@ static void finish(const struct matmul_job *job, uint32_t panel, uint32_t token,
     }
     for (uint32_t r = 0, row = panel * PANEL_ROWS; r < PANEL_ROWS && row < rows; r++, row++) {
         float value = job->bias != NULL ? sums[r] + job->bias[row] : sums[r];
-        output[row] = job->accumulate ? output[row] + value : value;
+        float *to = output + (row - job->output_first);
+        *to = job->accumulate ? *to + value : value;
     }
 }
 

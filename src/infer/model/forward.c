@@ -1,4 +1,5 @@
 #include "infer/model/forward_parts.h"
+#include "os/memory.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -6,10 +7,35 @@
 
 enum { ALIGNMENT = 64 };
 
-static void *allocate(size_t count, size_t size)
+/* The next count values of size bytes of the pass's memory; *at moves on. */
+static void *take(char *memory, size_t *at, size_t count, size_t size)
 {
-    const size_t bytes = (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    return aligned_alloc(ALIGNMENT, bytes ? bytes : ALIGNMENT);
+    char *part = memory != NULL ? memory + *at : NULL;
+    *at += (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return part;
+}
+
+/* Lays the buffers out in one piece of memory, since that can lie on large pages. Returns the bytes it takes;
+ * memory NULL: that only. */
+static size_t place_buffers(struct forward *f, char *memory)
+{
+    const struct model_config *config = &f->model->config;
+    const size_t tokens = f->tokens_max;
+    size_t at = 0;
+    f->hidden = take(memory, &at, tokens * config->hidden, sizeof(float));
+    f->normed = take(memory, &at, tokens * config->hidden, sizeof(float));
+    f->qkv = take(memory, &at, tokens * f->qkv_width, sizeof(float));
+    f->attended = take(memory, &at, tokens * f->q_width, sizeof(float));
+    f->activated = take(memory, &at, tokens * config->feed_forward, sizeof(float));
+    f->logits = take(memory, &at, (size_t)FORWARD_LOGIT_ROWS * config->vocabulary, sizeof(float));
+    f->parts =
+        take(memory, &at, (size_t)f->threads * FORWARD_BEST_ROWS, FORWARD_PART_OUTPUTS * sizeof(float));
+    f->part_best = take(memory, &at, (size_t)forward_vocabulary_parts(f->model) * FORWARD_BEST_ROWS,
+                        sizeof *f->part_best);
+    f->scratch = take(memory, &at, f->threads, f->scratch_bytes);
+    f->rows = take(memory, &at, tokens, sizeof *f->rows);
+    f->tasks = take(memory, &at, f->tasks_max, sizeof *f->tasks);
+    return at;
 }
 
 static size_t scratch_bytes_needed(const struct model *model)
@@ -17,6 +43,8 @@ static size_t scratch_bytes_needed(const struct model *model)
     const struct kernels *kernels = model->kernels;
     const struct model_config *config = &model->config;
     size_t bytes = kernels->attention_scratch_bytes(config->head_dim, config->heads / config->kv_heads);
+    const size_t normed = FORWARD_NORM_ROWS * config->hidden * sizeof(float);
+    bytes = normed > bytes ? normed : bytes;
     const size_t head = kernels->scratch_bytes(&model->head);
     bytes = head > bytes ? head : bytes;
     for (uint32_t i = 0; i < config->layers; i++) {
@@ -52,21 +80,12 @@ dobby_code forward_open(const struct model *model, struct thread_pool *pool, uin
     f->tasks_max = ((size_t)runs_max + tokens_max / FORWARD_BLOCK_TOKENS) * config->kv_heads;
     f->scratch_bytes = scratch_bytes_needed(model);
 
-    f->rows = allocate(tokens_max, sizeof *f->rows);
-    f->tasks = allocate(f->tasks_max, sizeof *f->tasks);
-    f->hidden = allocate((size_t)tokens_max * config->hidden, sizeof(float));
-    f->normed = allocate((size_t)tokens_max * config->hidden, sizeof(float));
-    f->qkv = allocate((size_t)tokens_max * f->qkv_width, sizeof(float));
-    f->attended = allocate((size_t)tokens_max * f->q_width, sizeof(float));
-    f->activated = allocate((size_t)tokens_max * config->feed_forward, sizeof(float));
-    f->outputs = allocate((size_t)tokens_max * config->hidden, sizeof(float));
-    f->logits = allocate((size_t)FORWARD_LOGIT_ROWS * config->vocabulary, sizeof(float));
-    f->scratch = allocate(f->threads, f->scratch_bytes);
-    if (!f->rows || !f->tasks || !f->hidden || !f->normed || !f->qkv || !f->attended || !f->activated ||
-        !f->outputs || !f->logits || !f->scratch) {
+    f->memory = memory_large_new(place_buffers(f, NULL));
+    if (f->memory == NULL) {
         forward_close(f);
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "buffers for %u tokens at once", tokens_max);
     }
+    (void)place_buffers(f, f->memory);
     if (model->product != PRODUCT_F32) {
         uint32_t widest = config->hidden > f->q_width ? config->hidden : f->q_width;
         widest = config->feed_forward > widest ? config->feed_forward : widest;
@@ -84,17 +103,8 @@ void forward_close(struct forward *forward)
 {
     if (forward == NULL)
         return;
-    free(forward->rows);
-    free(forward->tasks);
-    free(forward->hidden);
-    free(forward->normed);
-    free(forward->qkv);
-    free(forward->attended);
-    free(forward->activated);
+    free(forward->memory);
     packed_rows_release(&forward->packed);
-    free(forward->outputs);
-    free(forward->logits);
-    free(forward->scratch);
     free(forward);
 }
 
@@ -152,9 +162,10 @@ static void keep_outputs(struct forward *f, const struct forward_run *runs, size
 static void attend(struct forward *f, uint32_t layer_index, bool outputs_only)
 {
     const struct model_layer *layer = &f->model->layers[layer_index];
-    forward_norm_rows(f, f->hidden, layer->attention_norm, f->row_count, f->normed);
-    forward_multiply(f, &(struct forward_product){.weights = &layer->qkv,
-                                                  .input = f->normed,
+    forward_multiply(f, &(struct forward_product){.phase = PHASE_QKV,
+                                                  .weights = &layer->qkv,
+                                                  .input = f->hidden,
+                                                  .norm = layer->attention_norm,
                                                   .input_type = VALUES_F32,
                                                   .tokens = f->row_count,
                                                   .bias = layer->qkv_bias,
@@ -167,19 +178,22 @@ static void attend(struct forward *f, uint32_t layer_index, bool outputs_only)
 static void transform(struct forward *f, const struct model_layer *layer, uint32_t rows)
 {
     const enum value_type activated = f->model->product == PRODUCT_F32 ? VALUES_F32 : VALUES_BF16;
-    forward_multiply(f, &(struct forward_product){.weights = &layer->attention_output,
+    forward_multiply(f, &(struct forward_product){.phase = PHASE_OUTPUT,
+                                                  .weights = &layer->attention_output,
                                                   .input = f->attended,
                                                   .input_type = VALUES_F32,
                                                   .tokens = rows,
                                                   .accumulate = true,
                                                   .output = f->hidden});
-    forward_norm_rows(f, f->hidden, layer->ffn_norm, rows, f->normed);
-    forward_multiply(f, &(struct forward_product){.weights = &layer->gate_up,
-                                                  .input = f->normed,
+    forward_multiply(f, &(struct forward_product){.phase = PHASE_GATE_UP,
+                                                  .weights = &layer->gate_up,
+                                                  .input = f->hidden,
+                                                  .norm = layer->ffn_norm,
                                                   .input_type = VALUES_F32,
                                                   .tokens = rows,
                                                   .output = f->activated});
-    forward_multiply(f, &(struct forward_product){.weights = &layer->down,
+    forward_multiply(f, &(struct forward_product){.phase = PHASE_DOWN,
+                                                  .weights = &layer->down,
                                                   .input = f->activated,
                                                   .input_type = activated,
                                                   .tokens = rows,
@@ -204,18 +218,4 @@ void forward_pass(struct forward *forward, const struct forward_run *runs, size_
         return;
     keep_outputs(f, runs, count);
     transform(f, &f->model->layers[last], f->output_count);
-    forward_norm_rows(f, f->hidden, f->model->output_norm, f->output_count, f->outputs);
-}
-
-const float *forward_logits(struct forward *forward, uint32_t row_first, uint32_t rows)
-{
-    const uint32_t hidden = forward->model->config.hidden;
-    assert(rows <= FORWARD_LOGIT_ROWS && row_first + rows <= forward->output_count);
-    forward_multiply(forward,
-                     &(struct forward_product){.weights = &forward->model->head,
-                                               .input = forward->outputs + (size_t)row_first * hidden,
-                                               .input_type = VALUES_F32,
-                                               .tokens = rows,
-                                               .output = forward->logits});
-    return forward->logits;
 }

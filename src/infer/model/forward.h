@@ -8,13 +8,18 @@
 #ifndef INFER_MODEL_FORWARD_H
 #define INFER_MODEL_FORWARD_H
 
+#include "infer/engine.h"
 #include "infer/model/kv_cache.h"
 #include "infer/model/model.h"
+#include "infer/model/sampler.h"
 #include "os/thread_pool.h"
 
 struct forward;
 
-enum { FORWARD_LOGIT_ROWS = 64 }; /* at once: the logits of a large vocabulary are a quarter megabyte a row */
+enum {
+    FORWARD_LOGIT_ROWS = 64, /* at once: the logits of a large vocabulary are a quarter megabyte a row */
+    FORWARD_BEST_ROWS = 128  /* at once: so many rows of a part of the vocabulary stay in L2 */
+};
 
 /* tokens_max and runs_max bound a pass. The model and the pool must outlive it. Fails: OUT_OF_MEMORY. */
 DOBBY_NODISCARD dobby_code forward_open(const struct model *model, struct thread_pool *pool,
@@ -33,5 +38,13 @@ void forward_pass(struct forward *forward, const struct forward_run *runs, size_
 /* Logits (rows, vocabulary) of up to FORWARD_LOGIT_ROWS output rows of the last pass. Borrowed until the
  * next call. */
 const float *forward_logits(struct forward *forward, uint32_t row_first, uint32_t rows);
+/* Of up to FORWARD_BEST_ROWS output rows of the last pass. Logits never leave the caches: each part of the
+ * vocabulary is reduced where it was computed, and the parts are joined in their order. */
+void forward_best(struct forward *forward, uint32_t row_first, uint32_t rows, struct sampler_best *best);
+/* Runs count tasks on the pool; their time counts as that phase's. */
+void forward_run_phase(struct forward *forward, enum engine_phase phase, size_t count, thread_pool_task *task,
+                       void *context);
+/* Nanoseconds by phase since forward_open. */
+const int64_t *forward_phase_ns(const struct forward *forward);
 
 #endif

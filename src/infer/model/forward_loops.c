@@ -1,11 +1,26 @@
 #include "infer/model/forward_parts.h"
 
+#include "os/clock.h"
+
 #include <assert.h>
 
 enum {
     TASKS_PER_THREAD = 4, /* so that a thread held up by other work does not hold up the rest */
     INLINE_VALUES = 16384 /* row work below this costs less than waking the threads */
 };
+
+void forward_run_phase(struct forward *f, enum engine_phase phase, size_t count, thread_pool_task *task,
+                       void *context)
+{
+    const int64_t start_ns = clock_monotonic_ns();
+    thread_pool_run(f->pool, count, task, context);
+    f->phase_ns[phase] += clock_monotonic_ns() - start_ns;
+}
+
+const int64_t *forward_phase_ns(const struct forward *forward)
+{
+    return forward->phase_ns;
+}
 
 /* ---- rows ------------------------------------------------------------------------------------------- */
 
@@ -37,10 +52,9 @@ static void run_rows(struct row_loop *loop, uint32_t rows, uint32_t width)
         f->threads == 1 || (uint64_t)rows * width < INLINE_VALUES ? 1 : f->threads * TASKS_PER_THREAD;
     loop->rows = rows;
     loop->rows_per_task = (rows + tasks - 1) / tasks;
-    if (tasks == 1)
-        row_task(loop, 0, 0);
-    else
-        thread_pool_run(f->pool, (rows + loop->rows_per_task - 1) / loop->rows_per_task, row_task, loop);
+    if (rows > 0)
+        forward_run_phase(f, PHASE_ROWS, (rows + loop->rows_per_task - 1) / loop->rows_per_task, row_task,
+                          loop);
 }
 
 static void embed_row(const struct row_loop *loop, uint32_t row)
@@ -64,12 +78,11 @@ void forward_embed_rows(struct forward *f)
     run_rows(&loop, f->row_count, f->model->config.hidden);
 }
 
-void forward_norm_rows(struct forward *f, const float *input, const float *weight, uint32_t rows,
-                       float *output)
+static void norm_rows(struct forward *f, const struct forward_product *product, float *output)
 {
     struct row_loop loop = {
-        .forward = f, .row = norm_row, .input = input, .weight = weight, .output = output};
-    run_rows(&loop, rows, f->model->config.hidden);
+        .forward = f, .row = norm_row, .input = product->input, .weight = product->norm, .output = output};
+    run_rows(&loop, product->tokens, f->model->config.hidden);
 }
 
 static void position_row(const struct row_loop *loop, uint32_t row)
@@ -99,19 +112,42 @@ void forward_position_rows(struct forward *f, uint32_t layer_index)
 struct prepare_loop {
     const struct forward *forward;
     struct prepare_job job;
+    const float *norm; /* NULL: none */
     uint32_t tokens_per_task, tokens;
 };
 
+/* A few rows at a time, so that they are prepared where norming left them: in L1. */
+static void prepare_normed(const struct prepare_loop *loop, const struct prepare_job *part, float *rows)
+{
+    const struct model *model = loop->forward->model;
+    const float *input = part->input;
+    struct prepare_job job = *part;
+    job.input = rows;
+    job.input_stride = part->columns;
+    for (uint32_t token = part->token_first; token < part->token_end; token = job.token_end) {
+        job.input_first = job.token_first = token;
+        job.token_end =
+            part->token_end - token < FORWARD_NORM_ROWS ? part->token_end : token + FORWARD_NORM_ROWS;
+        for (uint32_t i = token; i < job.token_end; i++)
+            model->kernels->rms_norm(input + i * part->input_stride, loop->norm, model->config.norm_epsilon,
+                                     part->columns, rows + (size_t)(i - token) * part->columns);
+        model->kernels->prepare(&job);
+    }
+}
+
 static void prepare_task(void *context, size_t index, uint32_t thread)
 {
-    (void)thread;
     const struct prepare_loop *loop = context;
+    const struct forward *f = loop->forward;
     struct prepare_job job = loop->job;
     job.token_first = (uint32_t)index * loop->tokens_per_task;
     job.token_end = job.token_first + loop->tokens_per_task;
     if (job.token_end > loop->tokens)
         job.token_end = loop->tokens;
-    loop->forward->model->kernels->prepare(&job);
+    if (loop->norm != NULL)
+        prepare_normed(loop, &job, (float *)(void *)(f->scratch + (size_t)thread * f->scratch_bytes));
+    else
+        f->model->kernels->prepare(&job);
 }
 
 static void prepare(struct forward *f, const struct forward_product *product)
@@ -125,9 +161,11 @@ static void prepare(struct forward *f, const struct forward_product *product)
                                         .input_stride = columns,
                                         .columns = columns,
                                         .rows = &f->packed},
+                                .norm = product->norm,
                                 .tokens_per_task = (tokens + tasks - 1) / tasks,
                                 .tokens = tokens};
-    thread_pool_run(f->pool, (tokens + loop.tokens_per_task - 1) / loop.tokens_per_task, prepare_task, &loop);
+    forward_run_phase(f, PHASE_PREPARE, (tokens + loop.tokens_per_task - 1) / loop.tokens_per_task,
+                      prepare_task, &loop);
 }
 
 struct matmul_loop {
@@ -150,27 +188,37 @@ static void matmul_task(void *context, size_t index, uint32_t thread)
     f->model->kernels->matmul(&job);
 }
 
-void forward_multiply(struct forward *f, const struct forward_product *product)
+struct matmul_job forward_matmul_job(struct forward *f, const struct forward_product *product)
 {
     const struct packed_matrix *weights = product->weights;
     const bool exact = weights->product == PRODUCT_F32;
+    const float *input = exact ? product->input : NULL;
     assert(!exact || product->input_type == VALUES_F32);
-    if (!exact)
+    if (!exact) {
         prepare(f, product);
-    const uint32_t panels = weights->panel_count;
+    } else if (product->norm != NULL) {
+        norm_rows(f, product, f->normed);
+        input = f->normed;
+    }
+    return (struct matmul_job){.weights = weights,
+                               .input = input,
+                               .input_stride = weights->columns,
+                               .rows = exact ? NULL : &f->packed,
+                               .tokens = product->tokens,
+                               .bias = product->bias,
+                               .accumulate = product->accumulate,
+                               .output = product->output,
+                               .output_stride = weights->gated ? weights->rows / 2 : weights->rows};
+}
+
+void forward_multiply(struct forward *f, const struct forward_product *product)
+{
+    const uint32_t panels = product->weights->panel_count;
     const uint32_t tasks = f->threads == 1 ? 1 : f->threads * TASKS_PER_THREAD;
-    struct matmul_loop loop = {.forward = f,
-                               .job = {.weights = weights,
-                                       .input = exact ? product->input : NULL,
-                                       .input_stride = weights->columns,
-                                       .rows = exact ? NULL : &f->packed,
-                                       .tokens = product->tokens,
-                                       .bias = product->bias,
-                                       .accumulate = product->accumulate,
-                                       .output = product->output,
-                                       .output_stride = weights->gated ? weights->rows / 2 : weights->rows},
-                               .panels_per_task = (panels + tasks - 1) / tasks};
-    thread_pool_run(f->pool, (panels + loop.panels_per_task - 1) / loop.panels_per_task, matmul_task, &loop);
+    struct matmul_loop loop = {
+        .forward = f, .job = forward_matmul_job(f, product), .panels_per_task = (panels + tasks - 1) / tasks};
+    forward_run_phase(f, product->phase, (panels + loop.panels_per_task - 1) / loop.panels_per_task,
+                      matmul_task, &loop);
 }
 
 struct attention_loop {
@@ -213,5 +261,5 @@ static void attention_task(void *context, size_t index, uint32_t thread)
 void forward_attention(struct forward *f, uint32_t layer_index, bool outputs_only)
 {
     struct attention_loop loop = {.forward = f, .layer_index = layer_index, .outputs_only = outputs_only};
-    thread_pool_run(f->pool, f->task_count, attention_task, &loop);
+    forward_run_phase(f, PHASE_ATTENTION, f->task_count, attention_task, &loop);
 }

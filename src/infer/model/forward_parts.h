@@ -5,7 +5,11 @@
 
 #include "infer/model/forward.h"
 
-enum { FORWARD_BLOCK_TOKENS = 32 }; /* of a prompt's tokens: one task of the attention loop */
+enum {
+    FORWARD_BLOCK_TOKENS = 32,   /* of a prompt's tokens: one task of the attention loop */
+    FORWARD_PART_OUTPUTS = 1024, /* of the vocabulary: a multiple of every set's panel */
+    FORWARD_NORM_ROWS = 4        /* normed and prepared at once: 14 KB for a 0.5B model, so they stay in L1 */
+};
 
 /* One token of the pass. */
 struct forward_row {
@@ -34,34 +38,40 @@ struct forward {
     uint32_t row_count, output_count;
     size_t task_count;
 
+    char *memory;    /* owned: what the pointers below point into, and rows and tasks */
     float *hidden;   /* (tokens_max, hidden): the residual stream */
     float *normed;   /* (tokens_max, hidden) */
     float *qkv;      /* (tokens_max, qkv_width) */
     float *attended; /* (tokens_max, q_width) */
     void *activated; /* (tokens_max, feed_forward): silu(gate) * up; F32 for PRODUCT_F32, else BF16 */
-    struct packed_rows packed; /* the input of a product that wants it so */
-    float *outputs;            /* (tokens_max, hidden): the output rows, normed */
-    float *logits;             /* (FORWARD_LOGIT_ROWS, vocabulary) */
-    char *scratch;             /* (threads, scratch_bytes) */
+    struct packed_rows packed;      /* the input of a product that wants it so */
+    float *logits;                  /* (FORWARD_LOGIT_ROWS, vocabulary) */
+    float *parts;                   /* (threads, FORWARD_BEST_ROWS, FORWARD_PART_OUTPUTS): logits of a part */
+    struct sampler_best *part_best; /* (parts of the vocabulary, FORWARD_BEST_ROWS) */
+    char *scratch;                  /* (threads, scratch_bytes) */
     size_t scratch_bytes;
+    int64_t phase_ns[PHASE_COUNT];
 };
 
 void forward_embed_rows(struct forward *f);
-void forward_norm_rows(struct forward *f, const float *input, const float *weight, uint32_t rows,
-                       float *output);
 /* Rotates Q and K to each row's position and stores K and V. */
 void forward_position_rows(struct forward *f, uint32_t layer_index);
 struct forward_product {
+    enum engine_phase phase;
     const struct packed_matrix *weights;
     const void *input; /* (tokens, columns) of input_type, one row after the other */
+    const float *norm; /* (columns): the input, F32, is normed by it first; NULL: not */
     enum value_type input_type;
     uint32_t tokens;
     const float *bias;
     bool accumulate;
     void *output; /* one row after the other */
 };
-/* Prepares the input if the weights' product wants that, and multiplies. */
+/* Norms the input if told to, prepares it if the weights' product wants that, and multiplies. */
 void forward_multiply(struct forward *f, const struct forward_product *product);
+uint32_t forward_vocabulary_parts(const struct model *model);
+/* Norms and prepares the input; returns the job without its parts. */
+struct matmul_job forward_matmul_job(struct forward *f, const struct forward_product *product);
 /* outputs_only: leaves out what no output row needs. */
 void forward_attention(struct forward *f, uint32_t layer_index, bool outputs_only);
 

@@ -1,5 +1,7 @@
 #include "infer/model/kv_cache.h"
 
+#include "os/memory.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,7 +109,7 @@ static dobby_code grow(struct kv_pool *pool, struct dobby_error *err)
         pages = pool->slab_pages;
     const size_t bytes = (size_t)pages * pool->page_bytes;
     struct slab *slab = calloc(1, sizeof *slab + (size_t)pages * sizeof slab->pages[0]);
-    char *memory = slab ? aligned_alloc(SLAB_ALIGNMENT, bytes) : NULL;
+    char *memory = slab ? memory_large_new(bytes) : NULL;
     if (!memory) {
         free(slab);
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "%zu bytes of KV cache", bytes);

@@ -198,6 +198,59 @@ static uint32_t choose_any(const struct sampling *sampling, const float *logits,
     return draw(scratch->weights, count, mass, uniform);
 }
 
+static dobby_code fail_not_finite(uint64_t position, struct dobby_error *err)
+{
+    return DOBBY_FAIL(err, DOBBY_NUMERIC_FAILURE, "a logit at position %llu is infinite or no number",
+                      (unsigned long long)position);
+}
+
+bool sampler_wants_best(const struct sampling *sampling)
+{
+    return sampling->temperature <= 0 && sampling->repetition_penalty == 1;
+}
+
+struct sampler_best sampler_best_of(const struct kernels *kernels, const float *logits, uint32_t count,
+                                    int32_t token_first)
+{
+    struct sampler_best best = {.token = -1};
+    uint32_t at = 0;
+    if (!all_finite(logits, count))
+        return best;
+    kernels->argmax_logsumexp(logits, count, &at, &best.logsumexp);
+    best.token = token_first + (int32_t)at;
+    best.logit = logits[at];
+    return best;
+}
+
+struct sampler_best sampler_best_join(const struct sampler_best *parts, size_t count, size_t stride)
+{
+    struct sampler_best best = parts[0];
+    double sum = 0, largest = (double)parts[0].logsumexp;
+    for (size_t i = 0; i < count; i++) {
+        const struct sampler_best *part = &parts[i * stride];
+        if (part->token < 0)
+            return (struct sampler_best){.token = -1};
+        if (part->logit > best.logit)
+            best = *part;
+        if ((double)part->logsumexp > largest)
+            largest = (double)part->logsumexp;
+    }
+    for (size_t i = 0; i < count; i++)
+        sum += exp((double)parts[i * stride].logsumexp - largest);
+    best.logsumexp = (float)(largest + log(sum));
+    return best;
+}
+
+dobby_code sampler_choose_best(const struct sampler_best *best, uint64_t position, struct sampler_choice *out,
+                               struct dobby_error *err)
+{
+    *out = (struct sampler_choice){0};
+    if (best->token < 0)
+        return fail_not_finite(position, err);
+    *out = (struct sampler_choice){.token = best->token, .logprob = best->logit - best->logsumexp};
+    return DOBBY_OK;
+}
+
 dobby_code sampler_choose(const struct kernels *kernels, const struct sampler_input *input,
                           struct sampler_scratch *scratch, struct sampler_choice *out,
                           struct dobby_error *err)
@@ -205,8 +258,7 @@ dobby_code sampler_choose(const struct kernels *kernels, const struct sampler_in
     *out = (struct sampler_choice){0};
     const struct sampling *sampling = input->sampling;
     if (!all_finite(input->logits, input->vocabulary))
-        return DOBBY_FAIL(err, DOBBY_NUMERIC_FAILURE, "a logit at position %llu is infinite or no number",
-                          (unsigned long long)input->position);
+        return fail_not_finite(input->position, err);
     uint32_t best;
     float logsumexp;
     kernels->argmax_logsumexp(input->logits, input->vocabulary, &best, &logsumexp);

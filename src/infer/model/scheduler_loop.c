@@ -4,6 +4,7 @@
 #include "os/clock.h"
 
 #include <assert.h>
+#include <string.h>
 
 static const int64_t early_ns = INT64_C(2000) * 1000000;
 
@@ -111,14 +112,42 @@ static void sample_task(void *context, size_t index, uint32_t thread)
     (void)code;
 }
 
+/* Rows [first, first + rows), all greedy without a penalty. */
+static void choose_best(struct scheduler *s, uint32_t first, uint32_t rows)
+{
+    struct sampler_best best[FORWARD_BEST_ROWS];
+    forward_best(s->forward, first, rows, best);
+    for (uint32_t i = 0; i < rows; i++) {
+        struct job *job = s->sampled[first + i];
+        const dobby_code code =
+            sampler_choose_best(&best[i], job->token_count, &s->choices[first + i], &job->result.error);
+        assert(code == job->result.error.code); /* which is where accept_choices looks */
+        (void)code;
+    }
+}
+
+/* How many rows from `first` on are chosen alike, up to `most`. */
+static uint32_t rows_alike(const struct scheduler *s, uint32_t first, bool best, uint32_t most)
+{
+    uint32_t end = first;
+    while (end < s->sampled_count && end - first < most &&
+           sampler_wants_best(&s->sampled[end]->sampling) == best)
+        end++;
+    return end - first;
+}
+
 static void sample_all(struct scheduler *s)
 {
-    for (uint32_t row = 0; row < s->sampled_count; row += FORWARD_LOGIT_ROWS) {
-        const uint32_t left = s->sampled_count - row;
-        const uint32_t rows = left < FORWARD_LOGIT_ROWS ? left : FORWARD_LOGIT_ROWS;
+    for (uint32_t row = 0, rows = 0; row < s->sampled_count; row += rows) {
+        const bool best = sampler_wants_best(&s->sampled[row]->sampling);
+        rows = rows_alike(s, row, best, best ? FORWARD_BEST_ROWS : FORWARD_LOGIT_ROWS);
+        if (best) {
+            choose_best(s, row, rows);
+            continue;
+        }
         struct sample_loop loop = {
             .scheduler = s, .logits = forward_logits(s->forward, row, rows), .row_first = row};
-        thread_pool_run(s->options.pool, rows, sample_task, &loop);
+        forward_run_phase(s->forward, PHASE_SAMPLE, rows, sample_task, &loop);
     }
 }
 
@@ -153,22 +182,43 @@ static void accept_choices(struct scheduler *s)
         scheduler_deliver(s, job, reason);
         s->early_end_ns = 0;
     }
+    memcpy(s->stats.phase_ns, forward_phase_ns(s->forward), sizeof s->stats.phase_ns);
+    s->stats.phase_ns[PHASE_BETWEEN] = s->between_ns;
+    s->stats.passes++;
     s->stats.prefill_tokens += s->step_prefill;
     s->stats.decode_tokens += s->step_decode;
     scheduler_publish_counts(s);
     mutex_unlock(&s->lock);
 }
 
+static int64_t phases_ns(const struct scheduler *s)
+{
+    const int64_t *phase_ns = forward_phase_ns(s->forward);
+    int64_t sum_ns = 0;
+    for (int i = 0; i < PHASE_COUNT; i++)
+        sum_ns += phase_ns[i];
+    return sum_ns;
+}
+
 void scheduler_main(void *argument)
 {
     struct scheduler *s = argument;
+    int64_t begin_ns = 0; /* of the step; 0: there was none just before */
     while (take_in(s)) {
-        if (s->running_count == 0)
+        if (s->running_count == 0) {
+            begin_ns = 0;
             continue;
+        }
+        if (begin_ns == 0)
+            begin_ns = clock_monotonic_ns();
+        const int64_t before_ns = phases_ns(s);
         forward_pass(s->forward, s->runs, plan_step(s));
         for (uint32_t i = 0; i < s->running_count; i++)
             prefix_cache_keep(s->prefixes, s->running[i]);
         sample_all(s);
+        const int64_t end_ns = clock_monotonic_ns();
+        s->between_ns += end_ns - begin_ns - (phases_ns(s) - before_ns);
+        begin_ns = end_ns;
         accept_choices(s);
     }
 }

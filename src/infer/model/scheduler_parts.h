@@ -42,6 +42,7 @@ struct scheduler {
     struct sampler_choice *choices;   /* (sessions): of each output row */
     uint32_t sampled_count;
     uint32_t step_prefill, step_decode; /* tokens of this step */
+    int64_t between_ns;                 /* spent on steps outside the forward pass' phases */
     int64_t early_end_ns; /* no result has come since there was nothing to do, and it is early; 0: neither */
 };
 

@@ -293,6 +293,21 @@ static void test_stacked_tensors(void **state)
                                                  .panel_end = packed.panel_count,
                                                  .scratch = scratch});
             assert_same_bits(sets[s]->name, got, want, 74);
+            /* An output that begins with a later panel. */
+            poison(got, 74);
+            const uint32_t first = packed.panel_rows;
+            sets[s]->matmul(&(struct matmul_job){.weights = &packed,
+                                                 .input = all.input,
+                                                 .input_stride = 64,
+                                                 .tokens = 1,
+                                                 .output = got,
+                                                 .output_stride = 74,
+                                                 .output_first = first,
+                                                 .panel_first = 1,
+                                                 .panel_end = packed.panel_count,
+                                                 .scratch = scratch});
+            assert_same_bits(sets[s]->name, got, want + first, 74 - first);
+            assert_true(is_poison(got[74 - first]));
             free(scratch);
             packed_matrix_release(&packed);
         }

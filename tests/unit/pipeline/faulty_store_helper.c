@@ -62,13 +62,78 @@ static dobby_code count(struct store *store, struct store_counts *out, struct do
     return code != DOBBY_OK ? code : store_count(faulty(store)->inner, out, err);
 }
 
+static dobby_code run_begin(struct store *store, const struct run_row *row, struct dobby_error *err)
+{
+    dobby_code code = fault(store, FAULTY_RUN_BEGIN, err);
+    return code != DOBBY_OK ? code : store_run_begin(faulty(store)->inner, row, err);
+}
+
+static dobby_code run_update(struct store *store, const struct run_row *row, enum run_command *pending,
+                             struct dobby_error *err)
+{
+    dobby_code code = fault(store, FAULTY_RUN_UPDATE, err);
+    return code != DOBBY_OK ? code : store_run_update(faulty(store)->inner, row, pending, err);
+}
+
+static dobby_code run_poll(struct store *store, const char *id, enum run_command *pending,
+                           struct dobby_error *err)
+{
+    dobby_code code = fault(store, FAULTY_RUN_POLL, err);
+    return code != DOBBY_OK ? code : store_run_poll(faulty(store)->inner, id, pending, err);
+}
+
+/* Not made to fail: a run only looks for the runs of the dead. */
+static dobby_code run_lost(struct store *store, const char *owner, int64_t now_unix_us, uint64_t *lost,
+                           struct dobby_error *err)
+{
+    return store_run_lost(faulty(store)->inner, owner, now_unix_us, lost, err);
+}
+
+static dobby_code run_list(struct store *store, const struct run_filter *filter, run_visit_fn *visit,
+                           void *context, struct dobby_error *err)
+{
+    return store_run_list(faulty(store)->inner, filter, visit, context, err);
+}
+
+static dobby_code find_results(struct store *store, const uint8_t (*keys)[SHA256_BYTES], size_t count,
+                               summary_visit_fn *visit, void *context, struct dobby_error *err)
+{
+    dobby_code code = fault(store, FAULTY_FIND_RESULTS, err);
+    return code != DOBBY_OK ? code
+                            : store_find_results(faulty(store)->inner, keys, count, visit, context, err);
+}
+
+static dobby_code stale_count(struct store *store, const struct provenance_key *want, uint64_t *count,
+                              struct dobby_error *err)
+{
+    dobby_code code = fault(store, FAULTY_STALE_COUNT, err);
+    return code != DOBBY_OK ? code : store_stale_count(faulty(store)->inner, want, count, err);
+}
+
+static dobby_code requeue_stale(struct store *store, const struct provenance_key *want, int64_t now_unix_us,
+                                uint64_t limit, struct stale_counts *counts, struct dobby_error *err)
+{
+    dobby_code code = fault(store, FAULTY_REQUEUE_STALE, err);
+    return code != DOBBY_OK
+               ? code
+               : store_requeue_stale(faulty(store)->inner, want, now_unix_us, limit, counts, err);
+}
+
 static const struct store_ops ops = {.name = "faulty",
                                      .claim = claim,
                                      .renew = renew,
                                      .settle = settle,
                                      .owners = owners,
                                      .release_owner = release_owner,
-                                     .count = count};
+                                     .count = count,
+                                     .run_begin = run_begin,
+                                     .run_update = run_update,
+                                     .run_poll = run_poll,
+                                     .run_lost = run_lost,
+                                     .run_list = run_list,
+                                     .find_results = find_results,
+                                     .stale_count = stale_count,
+                                     .requeue_stale = requeue_stale};
 
 void faulty_store_init(struct faulty_store *store, struct store *inner)
 {

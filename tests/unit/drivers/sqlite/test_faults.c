@@ -1,11 +1,10 @@
 /* Every call is made to fail at each of its allocations, writes, fsyncs, reads and mappings in turn. After
  * each failure the store is as it was, and the same call then works on the same handle. */
-#include "contract/store_testing.h"
+#include "contract/store_calls.h"
 #include "fault_helper.h"
 #include "sqlite_helper.h"
 
 static char *directory;
-static struct record_input first[6], second[5];
 
 static dobby_code open_path(const char *name, struct store **store, struct dobby_error *err)
 {
@@ -16,153 +15,13 @@ static dobby_code open_path(const char *name, struct store **store, struct dobby
     return store_sqlite_open(&options, store, err);
 }
 
-/* A store with a record in every state, in the middle of a synchronisation that saw only some of them. */
 static struct store *prepare(const char *name)
 {
     struct store *store = NULL;
-    struct record_batch batch;
-    struct put_counts counts = {0};
     ASSERT_OK(open_path(name, &store, err));
-    (void)sync_source(store, "/src", first, 6, "", 1);
-    ASSERT_OK(store_claim(store, "dead", 1, 5, 1, &batch, err));
-    record_batch_release(&batch);
-    ASSERT_OK(store_claim(store, "w", 1, 1000, 4, &batch, err));
-    record_batch_release(&batch);
-    struct summary summary = make_summary(1, "one");
-    struct outcome outcomes[] = {make_outcome("1", 1, OUTCOME_COMPLETED, &summary),
-                                 make_outcome("2", 1, OUTCOME_FAILED, NULL)};
-    ASSERT_OK(store_settle(store, outcomes, 2, 2, err));
-    ASSERT_OK(store_sync_begin(store, "/src", 3, err));
-    ASSERT_OK(store_put(store, first, 2, 3, &counts, err));
+    prepare_store(store);
     return store;
 }
-
-static dobby_code do_sync_begin(struct store *store, struct dobby_error *err)
-{
-    return store_sync_begin(store, "/new", 9, err);
-}
-
-static dobby_code do_put(struct store *store, struct dobby_error *err)
-{
-    struct put_counts counts = {0};
-    dobby_code code = store_put(store, second, 5, 9, &counts, err);
-    assert_int_equal(counts.added + counts.updated + counts.unchanged, code == DOBBY_OK ? 5 : 0);
-    return code;
-}
-
-static dobby_code do_sync_end(struct store *store, struct dobby_error *err)
-{
-    struct put_counts counts = {0};
-    dobby_code code = store_sync_end(store, "", &counts, err);
-    assert_int_equal(counts.removed, code == DOBBY_OK ? 4 : 0);
-    return code;
-}
-
-static dobby_code do_claim(struct store *store, struct dobby_error *err)
-{
-    struct record_batch batch;
-    dobby_code code = store_claim(store, "v", 10, 2000, 8, &batch, err);
-    assert_int_equal(batch.count, code == DOBBY_OK ? 2 : 0);
-    for (size_t i = 0; i < batch.count; i++)
-        assert_string_not_equal(batch.records[i].path, "");
-    record_batch_release(&batch);
-    return code;
-}
-
-static dobby_code do_renew(struct store *store, struct dobby_error *err)
-{
-    uint64_t renewed = 9;
-    dobby_code code = store_renew(store, "w", 5000, &renewed, err);
-    assert_int_equal(renewed, code == DOBBY_OK ? 2 : 0);
-    return code;
-}
-
-static dobby_code do_settle(struct store *store, struct dobby_error *err)
-{
-    struct summary summaries[] = {make_summary(7, "seven"), make_summary(8, "eight")};
-    struct outcome outcomes[] = {make_outcome("3", 1, OUTCOME_COMPLETED, &summaries[0]),
-                                 make_outcome("4", 1, OUTCOME_DEGRADED, &summaries[1]),
-                                 make_outcome("5", 1, OUTCOME_SKIPPED, NULL)};
-    dobby_code code = store_settle(store, outcomes, 3, 20, err);
-    assert_false(outcomes[0].stale);
-    assert_int_equal(outcomes[2].stale, code == DOBBY_OK);
-    return code;
-}
-
-static dobby_code do_owners(struct store *store, struct dobby_error *err)
-{
-    struct owner_list owners;
-    dobby_code code = store_owners(store, &owners, err);
-    assert_int_equal(owners.count, code == DOBBY_OK ? 2 : 0);
-    if (code == DOBBY_OK)
-        assert_string_equal(owners.owners[1], "w");
-    owner_list_release(&owners);
-    return code;
-}
-
-static dobby_code do_release_owner(struct store *store, struct dobby_error *err)
-{
-    uint64_t released = 9;
-    dobby_code code = store_release_owner(store, "w", 9, &released, err);
-    assert_int_equal(released, code == DOBBY_OK ? 2 : 0);
-    return code;
-}
-
-static dobby_code do_count(struct store *store, struct dobby_error *err)
-{
-    struct store_counts counts;
-    dobby_code code = store_count(store, &counts, err);
-    assert_int_equal(counts.total, code == DOBBY_OK ? 6 : 0);
-    return code;
-}
-
-static dobby_code do_reasons(struct store *store, struct dobby_error *err)
-{
-    struct reason_counts reasons;
-    dobby_code code = store_reasons(store, &reasons, err);
-    assert_int_equal(reasons.count, code == DOBBY_OK ? 1 : 0);
-    reason_counts_release(&reasons);
-    return code;
-}
-
-static dobby_code do_list(struct store *store, struct dobby_error *err)
-{
-    struct buffer out = {0};
-    struct record_filter filter = {.path_glob = "*.c", .with_content = true};
-    dobby_code code = store_list(store, &filter, dump_row, &out, err);
-    if (code == DOBBY_OK)
-        assert_non_null(strstr(out.bytes, "a completely ordinary text"));
-    buffer_release(&out);
-    return code;
-}
-
-static dobby_code do_get(struct store *store, struct dobby_error *err)
-{
-    struct buffer out = {0};
-    dobby_code code = store_get(store, "3", dump_row, &out, err);
-    if (code == DOBBY_OK)
-        assert_non_null(strstr(out.bytes, "3|/src|"));
-    buffer_release(&out);
-    return code;
-}
-
-static const struct {
-    const char *name;
-    dobby_code (*call)(struct store *store, struct dobby_error *err);
-} calls[] = {
-    {"sync_begin", do_sync_begin},
-    {"put", do_put},
-    {"sync_end", do_sync_end},
-    {"claim", do_claim},
-    {"renew", do_renew},
-    {"settle", do_settle},
-    {"owners", do_owners},
-    {"release_owner", do_release_owner},
-    {"count", do_count},
-    {"reasons", do_reasons},
-    {"list", do_list},
-    {"get", do_get},
-};
 
 static const struct fault_case {
     const char *name;
@@ -186,10 +45,10 @@ static void assert_dump(struct store *store, const char *want, const char *call,
 /* Fails call at its n-th opportunity, for n = 1 and up until it runs through. Returns the failures. */
 static unsigned fail_everywhere(size_t which, const struct fault_case *fault)
 {
-    const char *name = calls[which].name;
+    const char *name = store_calls[which].name;
     struct store *store = prepare("undisturbed.db");
     char *before = dump_store(store);
-    ASSERT_OK(calls[which].call(store, err));
+    ASSERT_OK(store_calls[which].call(store, err));
     char *after = dump_store(store);
     store_close(store);
 
@@ -199,7 +58,7 @@ static unsigned fail_everywhere(size_t which, const struct fault_case *fault)
     for (unsigned n = 1; happened; n++) {
         struct dobby_error failure = {0};
         fault_arm(fault->kind, n);
-        dobby_code code = calls[which].call(store, &failure);
+        dobby_code code = store_calls[which].call(store, &failure);
         happened = fault_disarm();
         if (code != DOBBY_OK) {
             failures++;
@@ -218,10 +77,10 @@ static unsigned fail_everywhere(size_t which, const struct fault_case *fault)
     }
     /* One failure more, then on the same handle the same call as if nothing had been. */
     fault_arm(fault->kind, 1);
-    dobby_code first_try = calls[which].call(store, NULL);
+    dobby_code first_try = store_calls[which].call(store, NULL);
     (void)fault_disarm();
     if (first_try != DOBBY_OK)
-        ASSERT_OK(calls[which].call(store, err));
+        ASSERT_OK(store_calls[which].call(store, err));
     assert_dump(store, after, name, fault, 0);
     store_close(store);
     test_remove(test_path(directory, "a.db"));
@@ -235,7 +94,7 @@ static void calls_fail_wholly(void **state)
 {
     const struct fault_case *fault = *state;
     unsigned failures = 0;
-    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+    for (size_t i = 0; i < STORE_CALL_COUNT; i++)
         failures += fail_everywhere(i, fault);
     print_message("%s: %u failures\n", fault->name, failures);
     /* The reads of so small a store all come from the cache. */
@@ -280,16 +139,6 @@ int main(void)
     struct CMUnitTest tests[2 * FAULTS];
     fault_install();
     directory = test_directory_open();
-    static const char *const texts[] = {"one", "a completely ordinary text", "three", "four", "five", "six"};
-    static const char *const ids[] = {"0", "1", "2", "3", "4", "5", "6"};
-    for (size_t i = 0; i < 6; i++)
-        first[i] = make_input(ids[i], "a/file.c", texts[i]);
-    second[0] = first[0];
-    second[1] = make_input("1", "a/file.c", "new content");
-    second[2] = make_input("6", "a/new.c", "a new record");
-    second[3] = make_input("4", "a/moved.c", texts[4]);
-    second[4] = make_input("3", "a/file.c", texts[3]);
-    second[4].skip_reason = "generated";
 
     for (size_t i = 0; i < FAULTS; i++) {
         (void)snprintf(names[2 * i], sizeof names[0], "calls, %s", faults[i].name);

@@ -88,7 +88,7 @@ static void equal_keys_never_have_two_summaries(void **state)
     ASSERT_OK(store_count(fixture->store, &counts, err));
     assert_int_equal(counts.summaries, 1);
     assert_int_equal(counts.tokens_in, 102);
-    char *text = dump_store(fixture->store);
+    char *text = dump_filtered(fixture->store, &(struct record_filter){0});
     assert_non_null(strstr(text, "the second"));
     assert_null(strstr(text, "the first"));
     free(text);
@@ -106,16 +106,23 @@ static void the_schema_guards_the_invariants(void **state)
 {
     static const char *const statements[] = {
         "INSERT INTO summary SELECT seq + 1, 'x', record_seq, result_key, 0, text, confidence, provenance_id,"
-        " 1, 1, 1, content_sha256, 1 FROM summary", /* an equal key */
+        " 1, 1, 1, content_sha256, 1, 0, NULL FROM summary", /* an equal key */
         "INSERT INTO summary SELECT seq + 1, 'x', record_seq, zeroblob(32), 1, text, confidence,"
-        " provenance_id, 1, 1, 1, content_sha256, 1 FROM summary", /* a second current one */
+        " provenance_id, 1, 1, 1, content_sha256, 1, 0, NULL FROM summary", /* a second current one */
         "INSERT INTO summary SELECT seq + 1, 'x', 999, zeroblob(32), 1, text, confidence,"
-        " provenance_id, 1, 1, 1, content_sha256, 1 FROM summary", /* of no record */
-        "UPDATE record SET state = 2",                             /* leased to nobody */
-        "UPDATE record SET owner = 'w', lease_until_us = 1",       /* a lease on what is done */
+        " provenance_id, 1, 1, 1, content_sha256, 1, 0, NULL FROM summary", /* of no record */
+        "UPDATE record SET state = 2",                                      /* leased to nobody */
+        "UPDATE record SET owner = 'w', lease_until_us = 1",                /* a lease on what is done */
         "UPDATE record SET state = 7",
         "UPDATE record SET content_sha256 = x'00'",
+        "UPDATE record SET not_before_us = 1", /* waiting with what is done */
+        "UPDATE record SET provenance_id = 999",
         "UPDATE summary SET confidence = 2",
+        "UPDATE summary SET reused = 2",
+        "INSERT INTO run SELECT 1, 'r', 'w', 1, 1, 0, 1, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, '{}', "
+        "'{}'",
+        "INSERT INTO run SELECT 1, 'r', 'w', 3, 1, 0, 1, 1, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, '{}', "
+        "'{}'",
         "UPDATE record SET first_line = 'one'",
         "INSERT INTO record(id, source_id, path, language, first_line, last_line, position, content_sha256,"
         " content_length, state, excluded, state_us) SELECT id, source_id, path, language, 1, 1, 1,"
@@ -169,7 +176,7 @@ static void the_file_says_what_it_is(void **state)
     struct fixture *fixture = *state;
     sqlite3 *db = test_connect(fixture->path);
     assert_int_equal(test_query(db, "PRAGMA application_id"), 0x446F6262);
-    assert_int_equal(test_query(db, "PRAGMA user_version"), 1);
+    assert_int_equal(test_query(db, "PRAGMA user_version"), 2);
     assert_int_equal(test_query(db, "PRAGMA auto_vacuum"), 0);
     assert_int_equal(test_query(db, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
     sqlite3_close(db);
@@ -244,6 +251,13 @@ static int work(const char *path, uint32_t first_number)
     return code == DOBBY_OK ? 0 : 1;
 }
 
+/* Rows of the tally that are not what counting gives. */
+static const char tally_errors[] =
+    "SELECT count(*) FROM tally WHERE (records, summaries, tokens_in, tokens_out) <>"
+    " (SELECT count(DISTINCT r.seq), count(s.seq), coalesce(sum(s.tokens_in), 0),"
+    " coalesce(sum(s.tokens_out), 0) FROM record r LEFT JOIN summary s ON s.record_seq = r.seq"
+    " AND s.current = 1 WHERE r.state = tally.state)";
+
 static void assert_all_completed_once(const char *path, int64_t records)
 {
     sqlite3 *db = test_connect(path);
@@ -253,7 +267,71 @@ static void assert_all_completed_once(const char *path, int64_t records)
                      records);
     assert_int_equal(test_query(db, "SELECT integrity_check = 'ok' FROM pragma_integrity_check"), 1);
     assert_int_equal(test_query(db, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+    assert_int_equal(test_query(db, tally_errors), 0);
     sqlite3_close(db);
+}
+
+/* Whoever changes the records, by whatever statement: the counts are those of the tables. */
+static void the_tally_follows_the_tables(void **state)
+{
+    static const char *const statements[] = {
+        "UPDATE record SET state = 1, reason = NULL WHERE state = 4",
+        "UPDATE record SET state = 5, owner = NULL, lease_until_us = NULL",
+        "DELETE FROM record WHERE seq = 2",
+        "UPDATE record SET tokens_in = NULL, tokens_out = NULL, provenance_id = NULL;"
+        "DELETE FROM summary",
+        "INSERT INTO record(id, source_id, path, language, first_line, last_line, position, content_sha256,"
+        " content_length, state, excluded, state_us) SELECT 'new', source_id, path, language, 1, 1, 1,"
+        " content_sha256, 1, 3, 0, 1 FROM record LIMIT 1",
+        "DELETE FROM record",
+    };
+    struct fixture *fixture = *state;
+    sqlite3 *db = test_connect(fixture->path);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA foreign_keys = ON", NULL, NULL, NULL), SQLITE_OK);
+    put_numbered(fixture->store, 8);
+    complete_one(fixture->store, 1);
+    complete_one(fixture->store, 2);
+    assert_int_equal(test_query(db, tally_errors), 0);
+    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
+        assert_int_equal(sqlite3_exec(db, statements[i], NULL, NULL, NULL), SQLITE_OK);
+        if (test_query(db, tally_errors) != 0)
+            fail_msg("after %s", statements[i]);
+    }
+    assert_int_equal(test_query(db, "SELECT sum(records + summaries + tokens_in + tokens_out) FROM tally"),
+                     0);
+    sqlite3_close(db);
+}
+
+/* What an examination finds when it is thorough. */
+static void an_examination_finds_damage(void **state)
+{
+    static const struct {
+        const char *damage, *want;
+    } cases[] = {
+        {"UPDATE tally SET records = records + 1 WHERE state = 3", "the tally of state 3"},
+        {"UPDATE record SET state = 3 WHERE id = '001'", "the record 001 is done and has no summary"},
+        {"PRAGMA foreign_keys = OFF; UPDATE summary SET record_seq = 99", "a row of summary"},
+        {"PRAGMA ignore_check_constraints = ON; UPDATE record SET state = 9", "CHECK constraint failed"},
+    };
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct store_health health;
+        store_close(fixture->store);
+        test_remove(fixture->path);
+        ASSERT_OK(open_file(fixture->path, SQLITE_ACCESS_CREATE, &fixture->store, err));
+        put_numbered(fixture->store, 2);
+        complete_one(fixture->store, 1);
+        ASSERT_OK(store_examine(fixture->store, true, &health, err));
+        assert_string_equal(health.problem, "");
+        assert_int_equal(health.schema_version, 2);
+        assert_true(health.log_bytes > 0);
+        test_execute(fixture->path, cases[i].damage);
+        ASSERT_OK(store_examine(fixture->store, true, &health, err));
+        if (strstr(health.problem, cases[i].want) == NULL)
+            fail_msg("%s: '%s'", cases[i].damage, health.problem);
+        ASSERT_OK(store_examine(fixture->store, false, &health, err));
+        assert_string_equal(health.problem, "");
+    }
 }
 
 static void processes_share_the_work(void **state)
@@ -333,6 +411,8 @@ int main(void)
         TEST(unchanged_records_are_not_written),
         TEST(the_file_says_what_it_is),
         TEST(a_slow_listing_holds_nobody_up),
+        TEST(the_tally_follows_the_tables),
+        TEST(an_examination_finds_damage),
         TEST(processes_share_the_work),
         TEST(kills_lose_and_double_nothing),
     };

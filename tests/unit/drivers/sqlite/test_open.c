@@ -296,6 +296,44 @@ static void read_only_places_are_read_and_not_written(void **state)
     }
 }
 
+/* A writer has the database open and its last commits are in the WAL alone. */
+static void readers_see_a_writers_work_wherever_they_may_read(void **state)
+{
+    static const struct {
+        const char *name;
+        mode_t files, directory;
+    } cases[] = {
+        {"all may be written", 0666, 0777},
+        {"files that may only be read", 0444, 0777},
+        {"in a directory that may only be read", 0666, 0555},
+        {"files and directory that may only be read", 0444, 0555},
+    };
+    static const char *const suffixes[] = {"", "-wal", "-shm"};
+    char path[256];
+    struct store *store = NULL;
+    (void)snprintf(path, sizeof path, "%s", test_path(*state, "a.db"));
+    ASSERT_OK(open_code(path, SQLITE_ACCESS_CREATE, &store, err));
+    struct record_input input = make_input("a", "a.c", "text");
+    (void)sync_source(store, "/src", &input, 1, "", 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        print_message("    %s\n", cases[i].name);
+        for (size_t j = 0; j < sizeof suffixes / sizeof suffixes[0]; j++) {
+            char name[300];
+            (void)snprintf(name, sizeof name, "%s%s", path, suffixes[j]);
+            assert_int_equal(chmod(name, cases[i].files), 0);
+        }
+        assert_int_equal(chmod(*state, cases[i].directory), 0);
+        as_a_user(open_for_reading_works, path);
+        assert_int_equal(chmod(*state, 0777), 0);
+        /* The reader has not disturbed the writer. */
+        struct record_batch batch;
+        ASSERT_OK(store_claim(store, "w", 1 + (int64_t)i, 2 + (int64_t)i, 1, &batch, err));
+        assert_int_equal(batch.count, 1);
+        record_batch_release(&batch);
+    }
+    store_close(store);
+}
+
 /* Two processes that make the same database at once both succeed. */
 static void creation_races_are_won_by_all(void **state)
 {
@@ -345,6 +383,7 @@ int main(void)
         TEST(says_busy_when_locked),
         TEST(a_reader_changes_nothing_and_cannot),
         TEST(read_only_places_are_read_and_not_written),
+        TEST(readers_see_a_writers_work_wherever_they_may_read),
         TEST(creation_races_are_won_by_all),
     };
     return cmocka_run_group_tests_name("sqlite open", tests, NULL, NULL);

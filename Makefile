@@ -29,6 +29,10 @@ check: ## install what the tests need, build with gcc and clang, run everything
 test: ## the tests alone, optimised gcc build
 	@tools/check gcc
 
+.PHONY: chaos
+chaos: ## the chaos tests in full: kills, full disks, locks, clock jumps (make check runs their short form)
+	@tools/check chaos
+
 .PHONY: check-asan check-ubsan check-tsan check-clang
 check-asan check-ubsan check-tsan check-clang: ## the tests under one sanitizer, or built by clang
 	@tools/check $(@:check-%=%)

@@ -25,7 +25,8 @@ static const struct {
     {"BASE-", "Base"},       {"OS-", "Operating system"},
     {"STORE-", "Store"},     {"MODEL-", "Models and tokenizers"},
     {"INFER-", "Inference"}, {"INGEST-", "Ingest"},
-    {"PROMPT-", "Prompts"},  {"APP-", "Application"},
+    {"PROMPT-", "Prompts"},  {"RUN-", "Runs"},
+    {"APP-", "Application"},
 };
 
 static const char introduction[] =

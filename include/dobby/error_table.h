@@ -96,6 +96,14 @@
     /* prompts */                                                                                            \
     X(PROMPT_INVALID, "PROMPT-0001", ERROR, FINAL, "the prompt template is not valid",                       \
       "the template must contain {content}, and may contain {path} and {language}")                          \
+    /* runs */                                                                                               \
+    X(ABANDONED, "RUN-0001", ERROR, FINAL, "the record takes its workers down with it",                      \
+      "summarise it alone (dobby show, dobby summarize) to see why, then: dobby retry ID")                   \
+    X(RUN_NOT_FOUND, "RUN-0002", ERROR, FINAL, "no such run", "list the runs with: dobby runs")              \
+    X(RUN_AMBIGUOUS, "RUN-0003", ERROR, FINAL, "more than one run may be meant",                             \
+      "name one of them by its id or the beginning of it")                                                   \
+    X(RUN_ENDED, "RUN-0004", ERROR, FINAL, "the run has ended or is about to",                               \
+      "start another with dobby run: it goes on where this one stopped")                                     \
     /* application */                                                                                        \
     X(USAGE, "APP-0001", ERROR, FINAL, "the command line is not understood",                                 \
       "see: dobby --help, or dobby COMMAND --help")                                                          \

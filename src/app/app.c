@@ -16,7 +16,7 @@ enum exit_status exit_status_of(dobby_code code)
         enum exit_status status;
     } groups[] = {
         {"STORE-", EXIT_STATUS_STORE},  {"MODEL-", EXIT_STATUS_MODEL},  {"INFER-", EXIT_STATUS_MODEL},
-        {"INGEST-", EXIT_STATUS_INPUT}, {"PROMPT-", EXIT_STATUS_USAGE},
+        {"INGEST-", EXIT_STATUS_INPUT}, {"PROMPT-", EXIT_STATUS_USAGE}, {"RUN-", EXIT_STATUS_INPUT},
     };
     switch (code) {
     case DOBBY_OK:

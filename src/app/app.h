@@ -14,6 +14,7 @@ enum exit_status {
     EXIT_STATUS_MODEL = 4, /* or the engine */
     EXIT_STATUS_STORE = 5,
     EXIT_STATUS_INPUT = 6,
+    EXIT_STATUS_CAPPED = 7, /* a limit that the user gave ended the run before all was done */
     EXIT_STATUS_INTERRUPTED = 130
 };
 /* The status that an error ends the program with. */
@@ -53,6 +54,10 @@ struct command {
 #define OPTION_PRECISION                                                                                     \
     {                                                                                                        \
         .name = "precision", .type = OPTION_KEY, .argument = "P", .key = CONFIG_ENGINE_PRECISION             \
+    }
+#define OPTION_ENGINE                                                                                        \
+    {                                                                                                        \
+        .name = "engine", .type = OPTION_KEY, .argument = "KIND", .key = CONFIG_ENGINE_KIND                  \
     }
 #define OPTION_JSON                                                                                          \
     {                                                                                                        \

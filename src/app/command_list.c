@@ -34,11 +34,34 @@ static dobby_code list_table(struct store *store, const struct record_filter *fi
     const bool terminal = terminal_is_terminal(STREAM_OUTPUT);
     const struct progress_style style = progress_style_of(terminal, getenv("TERM"), getenv("NO_COLOR"));
     struct listing listing = {.output = output,
-                              .style = {.columns = terminal_columns(STREAM_OUTPUT), .colour = style.colour}};
+                              .style = {.columns = terminal_columns(STREAM_OUTPUT),
+                                        .colour = style.colour,
+                                        .versions = filter->with_versions}};
     dobby_code code = store_list(store, filter, list_row, &listing, err);
     if (code == DOBBY_OK && listing.rows == 0)
         code = buffer_append_string(&output->text, "no records\n", err);
     return code;
+}
+
+/* What dobby show tells of the record and this summary, and whether it is the current one. */
+static dobby_code version_row(void *context, const struct record_row *row, struct dobby_error *err)
+{
+    struct exporter *exporter = context;
+    struct buffer *text = &exporter->output->text;
+    struct record_fields fields;
+    struct json_writer json;
+    dobby_code code = buffer_append_string(text, exporter->rows++ == 0 ? "[\n" : ",\n", err);
+    if (code != DOBBY_OK)
+        return code;
+    record_fields_of(row, true, &fields);
+    json_writer_init(&json, text, false);
+    json_begin_object(&json);
+    record_fields_write_json(&fields, &json);
+    json_key(&json, "current");
+    json_put_boolean(&json, row->summary != NULL && row->summary_current);
+    json_end_object(&json);
+    code = json_writer_end(&json, err);
+    return code == DOBBY_OK ? output_put(exporter->output, err) : code;
 }
 
 static dobby_code list_json(struct store *store, const struct record_filter *filter, struct output *output,
@@ -47,7 +70,7 @@ static dobby_code list_json(struct store *store, const struct record_filter *fil
     struct exporter exporter;
     dobby_code code = export_begin(&exporter, EXPORT_JSON, output, err);
     if (code == DOBBY_OK)
-        code = store_list(store, filter, export_row, &exporter, err);
+        code = store_list(store, filter, filter->with_versions ? version_row : export_row, &exporter, err);
     if (code == DOBBY_OK)
         code = export_end(&exporter, err);
     export_release(&exporter);
@@ -62,7 +85,9 @@ static dobby_code run_list(struct app *app, struct dobby_error *err)
     const struct record_filter filter = {
         .state = state != NULL ? record_state_parse(state) : RECORD_UNKNOWN,
         .path_glob = options_text(&app->options, "path"),
+        .id_prefix = options_text(&app->options, "id"),
         .limit = options_integer(&app->options, "limit", 0),
+        .with_versions = options_switch(&app->options, "versions"),
     };
     dobby_code code = stores_open(&app->config, SQLITE_ACCESS_READ, &store, err);
     if (code == DOBBY_OK)
@@ -88,7 +113,11 @@ static const struct option_spec list_options[] = {
      .type = OPTION_TEXT,
      .argument = "GLOB",
      .help = "only paths that match; * also matches /, as in 'src/*.c'"},
-    {.name = "limit", .type = OPTION_INTEGER, .argument = "N", .help = "at most N records; 0: all"},
+    {.name = "id", .type = OPTION_TEXT, .argument = "ID", .help = "only ids that begin with this"},
+    {.name = "limit", .type = OPTION_INTEGER, .argument = "N", .help = "at most N lines; 0: all"},
+    {.name = "versions",
+     .type = OPTION_SWITCH,
+     .help = "a line for each summary that a record ever got, the newest first; * marks the current one"},
     OPTION_JSON,
 };
 
@@ -97,7 +126,7 @@ const struct command command_list = {
     .arguments = "",
     .summary = "List records with their summaries",
     .details = "On a terminal lines are cut to its width. With --json an array of the objects that dobby "
-               "export writes.",
+               "export writes; with --versions too, of those that dobby show writes, each with current.",
     .options = OPTION_LIST(list_options),
     .run = run_list,
 };

@@ -1,14 +1,12 @@
 #include "app/commands.h"
+#include "app/duration.h"
 #include "app/models.h"
 #include "app/output.h"
 #include "app/progress.h"
+#include "app/runs.h"
 #include "app/stores.h"
-#include "base/limits.h"
 #include "os/interrupt.h"
-#include "os/process.h"
-#include "os/random.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 struct run_view {
@@ -38,102 +36,26 @@ static void show(void *context, const struct run_progress *now)
         progress_show(&view->progress, now);
 }
 
-static dobby_code append_summary(struct buffer *out, const struct run_progress *totals,
-                                 const struct store_counts *counts, struct dobby_error *err)
-{
-    const struct progress_rates rates = progress_rates_of(totals);
-    dobby_code code = buffer_append_format(
-        out, err,
-        "%" PRIu64 " records in %.1f s: %" PRIu64 " completed, %" PRIu64 " degraded, %" PRIu64
-        " skipped, %" PRIu64 " failed\n%.0f records/min, %" PRIu64 " tokens read, %" PRIu64
-        " written, %.0f tokens/s, peak memory %.0f MB\n",
-        rates.done, (double)totals->elapsed_ns / 1e9, totals->completed, totals->degraded, totals->skipped,
-        totals->failed, rates.records_per_s * 60, totals->tokens_in, totals->tokens_out, rates.tokens_per_s,
-        (double)process_peak_rss_bytes() / 1e6);
-    if (code == DOBBY_OK && totals->stale > 0)
-        code = buffer_append_format(
-            out, err, "%" PRIu64 " results came too late: another run had the records\n", totals->stale);
-    const uint64_t left = counts->by_state[RECORD_PENDING];
-    if (code == DOBBY_OK && left > 0)
-        code = buffer_append_format(out, err, "%" PRIu64 " records are left: dobby run\n", left);
-    return code;
-}
-
-static dobby_code append_json(struct buffer *out, const struct run_progress *totals,
-                              const struct store_counts *counts, bool interrupted, struct dobby_error *err)
-{
-    const struct progress_rates rates = progress_rates_of(totals);
-    const struct {
-        const char *name;
-        uint64_t value;
-    } integers[] = {
-        {"records", rates.done},
-        {"total", totals->total},
-        {"completed", totals->completed},
-        {"degraded", totals->degraded},
-        {"skipped", totals->skipped},
-        {"failed", totals->failed},
-        {"stale", totals->stale},
-        {"tokens_in", totals->tokens_in},
-        {"tokens_out", totals->tokens_out},
-        {"pending", counts->by_state[RECORD_PENDING]},
-        {"leased", counts->by_state[RECORD_LEASED]},
-        {"peak_rss_bytes", process_peak_rss_bytes()},
-    };
-    struct json_writer json;
-    json_writer_init(&json, out, false);
-    json_begin_object(&json);
-    for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++) {
-        json_key(&json, integers[i].name);
-        json_put_integer(&json, (int64_t)integers[i].value);
-    }
-    json_key(&json, "seconds");
-    json_put_number(&json, (double)totals->elapsed_ns / 1e9);
-    json_key(&json, "records_per_min");
-    json_put_number(&json, rates.records_per_s * 60);
-    json_key(&json, "tokens_per_s");
-    json_put_number(&json, rates.tokens_per_s);
-    json_key(&json, "interrupted");
-    json_put_boolean(&json, interrupted);
-    json_end_object(&json);
-    const dobby_code code = json_writer_end(&json, err);
-    return code == DOBBY_OK ? buffer_append_byte(out, '\n', err) : code;
-}
-
-/* Says who holds the leases: this process, and this run in it. */
-static dobby_code make_owner(struct buffer *out, struct dobby_error *err)
-{
-    struct process_identity identity;
-    char text[PROCESS_IDENTITY_TEXT_BYTES], id[UUID_TEXT_BYTES];
-    dobby_code code = process_identity_self(&identity, err);
-    if (code == DOBBY_OK)
-        code = uuid7_new(id, err);
-    if (code != DOBBY_OK)
-        return code;
-    process_identity_format(&identity, text);
-    return buffer_append_format(out, err, "%s;id=%s", text, id);
-}
-
 static dobby_code run_records(struct app *app, struct store *store, struct engine *engine,
-                              const struct prompt_template *prompt, struct run_progress *totals,
+                              const struct prompt_template *prompt, int64_t time_ms_max,
+                              char run_id[UUID_TEXT_BYTES], struct run_progress *totals,
                               struct dobby_error *err)
 {
     struct buffer owner = {0};
     struct run_view view = {0};
     progress_init(&view.progress);
-    dobby_code code = make_owner(&owner, err);
+    dobby_code code = runs_make_owner(&owner, run_id, err);
     if (code == DOBBY_OK) {
-        const struct run_options options = {
-            .owner = owner.bytes,
-            .tokens_max = (uint32_t)config_integer(&app->config, CONFIG_RUN_MAX_TOKENS),
-            .sampling = models_sampling(&app->config),
-            .run_seed = (uint64_t)config_integer(&app->config, CONFIG_RUN_SEED),
-            .records_max = options_integer(&app->options, "max-records", 0),
-            .lease_ms = config_integer(&app->config, CONFIG_RUN_LEASE_MS),
-            .request = request,
-            .progress = show,
-            .context = &view,
-        };
+        struct run_options options = runs_options(&app->config);
+        options.owner = owner.bytes;
+        options.run_id = run_id;
+        options.records_max = options_integer(&app->options, "max-records", 0);
+        options.tokens_inferred_max = options_integer(&app->options, "max-tokens", 0);
+        options.failures_max = options_integer(&app->options, "max-failures", 0);
+        options.time_ms_max = time_ms_max;
+        options.request = request;
+        options.progress = show;
+        options.context = &view;
         code = pipeline_run(store, engine, prompt, &options, totals, err);
     }
     progress_clear(&view.progress);
@@ -141,22 +63,29 @@ static dobby_code run_records(struct app *app, struct store *store, struct engin
     return code;
 }
 
-static dobby_code print_totals(struct app *app, struct store *store, const struct run_progress *totals,
-                               struct dobby_error *err)
+static enum exit_status status_of(const struct run_progress *totals, const struct store_counts *counts)
+{
+    if (totals->end == RUN_INTERRUPTED || totals->end == RUN_CANCELED)
+        return EXIT_STATUS_INTERRUPTED;
+    /* So many records were asked for, and so many are done. */
+    if (totals->end == RUN_CAPPED && totals->cap != RUN_CAP_RECORDS)
+        return EXIT_STATUS_CAPPED;
+    return counts->by_state[RECORD_FAILED] > 0 ? EXIT_STATUS_SOME_FAILED : EXIT_STATUS_OK;
+}
+
+static dobby_code print_totals(struct app *app, struct store *store, const char *run_id,
+                               const struct run_progress *totals, struct dobby_error *err)
 {
     struct buffer text = {0};
     struct store_counts counts;
-    const bool interrupted = interrupt_count() > 0;
     dobby_code code = store_count(store, &counts, err);
     if (code == DOBBY_OK)
-        code = options_switch(&app->options, "json") ? append_json(&text, totals, &counts, interrupted, err)
-                                                     : append_summary(&text, totals, &counts, err);
+        code = options_switch(&app->options, "json") ? runs_append_json(&text, run_id, totals, &counts, err)
+                                                     : runs_append_summary(&text, totals, &counts, err);
     if (code == DOBBY_OK)
         code = output_print(&text, err);
-    if (interrupted)
-        app->status = EXIT_STATUS_INTERRUPTED;
-    else if (code == DOBBY_OK && counts.by_state[RECORD_FAILED] > 0)
-        app->status = EXIT_STATUS_SOME_FAILED;
+    if (code == DOBBY_OK)
+        app->status = status_of(totals, &counts);
     buffer_release(&text);
     return code;
 }
@@ -167,17 +96,22 @@ static dobby_code run(struct app *app, struct dobby_error *err)
     struct engine *engine = NULL;
     struct prompt_template *prompt = NULL;
     struct run_progress totals = {0};
-    dobby_code code = stores_open(&app->config, SQLITE_ACCESS_WRITE, &store, err);
+    char run_id[UUID_TEXT_BYTES];
+    int64_t time_ms_max = 0;
+    const char *time = options_text(&app->options, "max-time");
+    dobby_code code = time != NULL ? duration_parse("max-time", time, &time_ms_max, err) : DOBBY_OK;
+    if (code == DOBBY_OK)
+        code = stores_open_for_run(&app->config, &store, err);
     if (code != DOBBY_OK)
         goto done;
     interrupt_catch();
-    code = models_open_engine(&app->config, 0, &engine, err);
+    code = runs_open_engine(&app->config, &engine, err);
     if (code == DOBBY_OK)
         code = models_open_prompt(&app->config, engine, &prompt, err);
     if (code == DOBBY_OK)
-        code = run_records(app, store, engine, prompt, &totals, err);
+        code = run_records(app, store, engine, prompt, time_ms_max, run_id, &totals, err);
     if (code == DOBBY_OK)
-        code = print_totals(app, store, &totals, err);
+        code = print_totals(app, store, run_id, &totals, err);
 done:
     prompt_template_free(prompt);
     engine_close(engine);
@@ -188,13 +122,29 @@ done:
 static const struct option_spec option_specs[] = {
     OPTION_DB,
     OPTION_MODEL,
+    OPTION_ENGINE,
     {.name = "sessions", .type = OPTION_KEY, .argument = "N", .key = CONFIG_ENGINE_SESSIONS},
     {.name = "threads", .type = OPTION_KEY, .argument = "N", .key = CONFIG_ENGINE_THREADS},
     OPTION_PRECISION,
     {.name = "max-records",
      .type = OPTION_INTEGER,
      .argument = "N",
-     .help = "stop after N records; 0: all (the default)"},
+     .help = "end after N records; 0: all (the default)"},
+    {.name = "max-time",
+     .type = OPTION_TEXT,
+     .argument = "DURATION",
+     .help = "end after this time: 90s, 45m, 8h, 1h30m"},
+    {.name = "max-tokens",
+     .type = OPTION_INTEGER,
+     .argument = "N",
+     .help = "end after N tokens, read and written together"},
+    {.name = "max-failures",
+     .type = OPTION_INTEGER,
+     .argument = "N",
+     .help = "end once N records have failed"},
+    {.name = "stale", .type = OPTION_KEY, .argument = "keep|redo", .key = CONFIG_RUN_STALE},
+    {.name = "sessions-min", .type = OPTION_KEY, .argument = "N", .key = CONFIG_RUN_SESSIONS_MIN},
+    {.name = "sessions-max", .type = OPTION_KEY, .argument = "N", .key = CONFIG_RUN_SESSIONS_MAX},
     {.name = "max-tokens-out", .type = OPTION_KEY, .argument = "N", .key = CONFIG_RUN_MAX_TOKENS},
     {.name = "prompt", .type = OPTION_KEY, .argument = "FILE", .key = CONFIG_RUN_PROMPT_FILE},
     {.name = "seed", .type = OPTION_KEY, .argument = "N", .key = CONFIG_RUN_SEED},
@@ -207,10 +157,14 @@ const struct command command_run = {
     .summary = "Summarise every record that has no summary yet",
     .details =
         "It may be killed at any moment and started again: a summary and its record's state are stored in "
-        "one "
-        "transaction, and what was not stored is done again. Several runs may share one database.\n\n"
+        "one transaction, and what was not stored is done again. Several runs may share one database.\n\n"
+        "A prompt that was answered before is not inferred again. A summary that the quality gates refuse is "
+        "tried once more with other sampling, then kept as degraded with the reason. A failure that may pass "
+        "is tried again later, up to run.max_attempts times; the run waits for that. When the database or "
+        "the engine fails as a whole, the run pauses and tries again, up to run.outage_ms.\n\n"
         "The first Ctrl-C (or SIGTERM) finishes what is running and gives the rest back; the second stops at "
-        "once. Both end with status 130.\n\n"
+        "once. Both, and dobby cancel, end with status 130. --max-time, --max-tokens and --max-failures "
+        "finish what is running and end with status 7 when records are left; --max-records with 0.\n\n"
         "A prompt file is plain text with {content}, and {path} and {language} where they help; {{ and }} "
         "are braces.",
     .options = OPTION_LIST(option_specs),

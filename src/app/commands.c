@@ -6,14 +6,34 @@
 #include <string.h>
 
 const struct command *const commands[] = {
-    &command_ingest,       &command_run,           &command_status,       &command_list,
-    &command_show,         &command_export,        &command_summarize,    &command_model_info,
-    &command_tokenize,     &command_bench_kernels, &command_bench_engine, &command_config_show,
-    &command_config_check, &command_version,       &command_help,
+    &command_ingest,
+    &command_plan,
+    &command_run,
+    &command_status,
+    &command_runs,
+    &command_pause,
+    &command_resume,
+    &command_cancel,
+    &command_retry,
+    &command_list,
+    &command_show,
+    &command_export,
+    &command_summarize,
+    &command_model_info,
+    &command_tokenize,
+    &command_bench_kernels,
+    &command_bench_engine,
+    &command_bench_pipeline,
+    &command_bench_contracts,
+    &command_doctor,
+    &command_config_show,
+    &command_config_check,
+    &command_version,
+    &command_help,
 };
 const size_t command_count = sizeof commands / sizeof commands[0];
 
-enum { COMMANDS_MAX = 32, COMMAND_NAME_BYTES = 64, SUMMARY_COLUMN = 16 };
+enum { COMMANDS_MAX = 32, COMMAND_NAME_BYTES = 64, SUMMARY_COLUMN = 19 };
 _Static_assert(sizeof commands / sizeof commands[0] <= COMMANDS_MAX,
                "the suggestions' array is large enough");
 
@@ -25,8 +45,9 @@ static const char exit_statuses[] =
     "  3    run: some records failed\n"
     "  4    the model or the engine\n"
     "  5    the database\n"
-    "  6    the input: nothing to ingest, no such file, content too long\n"
-    "  130  interrupted\n";
+    "  6    the input: nothing to ingest, no such file or run, content too long\n"
+    "  7    run: --max-time, --max-tokens or --max-failures ended it\n"
+    "  130  interrupted, or canceled\n";
 
 const struct command *command_find(int argc, char **argv, int *words)
 {

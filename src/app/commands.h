@@ -5,8 +5,14 @@
 #include "app/app.h"
 
 extern const struct command command_ingest;
+extern const struct command command_plan;
 extern const struct command command_run;
 extern const struct command command_status;
+extern const struct command command_runs;
+extern const struct command command_pause;
+extern const struct command command_resume;
+extern const struct command command_cancel;
+extern const struct command command_retry;
 extern const struct command command_list;
 extern const struct command command_show;
 extern const struct command command_export;
@@ -15,8 +21,11 @@ extern const struct command command_model_info;
 extern const struct command command_tokenize;
 extern const struct command command_bench_kernels;
 extern const struct command command_bench_engine;
+extern const struct command command_bench_pipeline;
+extern const struct command command_bench_contracts;
 extern const struct command command_config_show;
 extern const struct command command_config_check;
+extern const struct command command_doctor;
 extern const struct command command_version;
 extern const struct command command_help;
 

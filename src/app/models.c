@@ -1,8 +1,11 @@
 #include "app/models.h"
 
 #include "base/limits.h"
+#include "infer/engine_null.h"
 #include "os/file.h"
 #include "os/process.h"
+
+#include <string.h>
 
 /* Below the program's directory: installed, in build/, and in build/<preset>/. */
 static const char *const embedded_models[] = {
@@ -11,6 +14,12 @@ static const char *const embedded_models[] = {
     "../../models/dobby-nano/dobby-nano-q8_0.gguf",
 };
 enum { EMBEDDED_COUNT = sizeof embedded_models / sizeof embedded_models[0] };
+
+/* tests/unit/app/test_models.c compares it with the file. */
+const char *models_embedded_fingerprint(void)
+{
+    return "4131fc8685b483876dfc858381516b6b15ca9d12fd31d967aee87d480432d21d";
+}
 
 dobby_code models_path_from(const struct config *config, const char *directory, struct buffer *out,
                             struct dobby_error *err)
@@ -76,11 +85,26 @@ struct engine_native_options models_engine_options(const struct config *config)
     };
 }
 
+static dobby_code open_null_engine(const struct config *config, uint32_t sessions, struct engine **out,
+                                   struct dobby_error *err)
+{
+    const struct engine_null_options options = {
+        .sessions = sessions > 0 ? sessions : (uint32_t)config_integer(config, CONFIG_ENGINE_SESSIONS),
+        .context_tokens = (uint32_t)config_integer(config, CONFIG_ENGINE_CONTEXT_TOKENS),
+        .delay_ms = (uint32_t)config_integer(config, CONFIG_ENGINE_NULL_DELAY_MS),
+        .fail_marker = config_text(config, CONFIG_ENGINE_NULL_FAIL_MARKER),
+        .fail_retryable = strcmp(config_text(config, CONFIG_ENGINE_NULL_FAIL_KIND), "retryable") == 0,
+    };
+    return engine_null_open(&options, out, err);
+}
+
 dobby_code models_open_engine(const struct config *config, uint32_t sessions, struct engine **out,
                               struct dobby_error *err)
 {
     struct buffer path = {0};
     *out = NULL;
+    if (strcmp(config_text(config, CONFIG_ENGINE_KIND), "null") == 0)
+        return open_null_engine(config, sessions, out, err);
     dobby_code code = models_path(config, &path, err);
     if (code == DOBBY_OK) {
         struct engine_native_options options = models_engine_options(config);

@@ -11,6 +11,8 @@
  * ../models in a build tree, below ../share/dobby/models where it is installed. Fails: MODEL_NOT_FOUND. */
 DOBBY_NODISCARD dobby_code models_path(const struct config *config, struct buffer *out,
                                        struct dobby_error *err);
+/* The fingerprint of the model that comes with this program. */
+const char *models_embedded_fingerprint(void);
 /* As models_path, looking from the given directory instead of the program's. */
 DOBBY_NODISCARD dobby_code models_path_from(const struct config *config, const char *directory,
                                             struct buffer *out, struct dobby_error *err);
@@ -21,7 +23,8 @@ DOBBY_NODISCARD dobby_code models_open_tokenizer(const struct config *config, st
                                                  struct tokenizer **tokenizer, struct dobby_error *err);
 /* The configured engine, but for its model. Its texts are borrowed from the configuration. */
 struct engine_native_options models_engine_options(const struct config *config);
-/* Opens the native engine. sessions 0: as configured. Fails: MODEL_NOT_FOUND, and as engine_native_open. */
+/* Opens the configured kind of engine. sessions 0: as configured. Fails: as engine_null_open, and for the
+ * native engine MODEL_NOT_FOUND, and as engine_native_open. */
 DOBBY_NODISCARD dobby_code models_open_engine(const struct config *config, uint32_t sessions,
                                               struct engine **out, struct dobby_error *err);
 /* The configured prompt file, or the built-in template that suits the engine's model.

@@ -16,7 +16,7 @@ enum option_type {
     OPTION_CHOICE,  /* one of choices */
     OPTION_KEY      /* a value of the configuration, checked by its key's rules */
 };
-enum { OPTION_CHOICES_MAX = 9, OPTIONS_MAX = 16 };
+enum { OPTION_CHOICES_MAX = 9, OPTIONS_MAX = 32 };
 
 struct option_spec {
     const char *name; /* "max-records" */

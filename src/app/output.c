@@ -30,6 +30,14 @@ dobby_code output_put(struct output *output, struct dobby_error *err)
     return code == DOBBY_OK ? DOBBY_OK : failed(output, err);
 }
 
+dobby_code output_flush(struct output *output, struct dobby_error *err)
+{
+    dobby_code code = output_put(output, err);
+    if (code == DOBBY_OK && file_writer_flush(&output->writer, err) != DOBBY_OK)
+        code = failed(output, err);
+    return code;
+}
+
 dobby_code output_finish(struct output *output, struct dobby_error *err)
 {
     dobby_code code = output_put(output, err);

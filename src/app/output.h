@@ -14,6 +14,8 @@ struct output {
 DOBBY_NODISCARD dobby_code output_open(struct output *output, const char *path, struct dobby_error *err);
 /* Sends output->text. Fails: OUTPUT_FAILED, OUTPUT_CLOSED when nobody reads the pipe any more. */
 DOBBY_NODISCARD dobby_code output_put(struct output *output, struct dobby_error *err);
+/* As output_put, and nothing is held back: for who reads along. */
+DOBBY_NODISCARD dobby_code output_flush(struct output *output, struct dobby_error *err);
 /* Sends what is left and puts a file in its place. Fails as output_put. */
 DOBBY_NODISCARD dobby_code output_finish(struct output *output, struct dobby_error *err);
 void output_release(struct output *output);

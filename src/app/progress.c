@@ -47,15 +47,45 @@ static void format_eta(int64_t seconds, char out[ETA_BYTES])
         snprintf(out, ETA_BYTES, "%" PRId64 ":%02" PRId64, seconds / 60, seconds % 60);
 }
 
+/* What the run does when it does not simply run; "" while it does. */
+static const char *phase_note(const struct run_progress *progress)
+{
+    switch (progress->phase) {
+    case RUN_PHASE_WAITING:
+        return "waiting for later tries and other runs";
+    case RUN_PHASE_STORE_OUTAGE:
+        return "the database fails: trying again";
+    case RUN_PHASE_ENGINE_OUTAGE:
+        return "the engine fails: trying again";
+    case RUN_PHASE_PAUSED:
+        return "paused: dobby resume";
+    case RUN_PHASE_DRAINING:
+        return "finishing what is running";
+    case RUN_PHASE_STOPPING:
+        return "stopping";
+    case RUN_PHASE_UNKNOWN:
+    case RUN_PHASE_RUNNING:
+    case RUN_PHASE_ENDED:
+        break;
+    }
+    return "";
+}
+
 dobby_code progress_append_bar(struct buffer *out, const struct run_progress *progress, uint32_t columns,
                                bool colour, struct dobby_error *err)
 {
     const struct progress_rates rates = progress_rates_of(progress);
     char tail[TAIL_BYTES], eta[ETA_BYTES];
     format_eta(rates.eta_s, eta);
-    int length = snprintf(
-        tail, sizeof tail, "%" PRIu64 "/%" PRIu64 "  %.1f rec/s  %.0f tok/s  ETA %s  %" PRIu64 " failed",
-        rates.done, progress->total, rates.records_per_s, rates.tokens_per_s, eta, progress->failed);
+    const char *note = phase_note(progress);
+    int length;
+    if (note[0] != '\0') /* then a rate says nothing */
+        length = snprintf(tail, sizeof tail, "%" PRIu64 "/%" PRIu64 "  %s  %" PRIu64 " failed", rates.done,
+                          progress->total, note, progress->failed);
+    else
+        length = snprintf(
+            tail, sizeof tail, "%" PRIu64 "/%" PRIu64 "  %.1f rec/s  %.0f tok/s  ETA %s  %" PRIu64 " failed",
+            rates.done, progress->total, rates.records_per_s, rates.tokens_per_s, eta, progress->failed);
     /* The last column stays free, since writing there would wrap, and so does what "^C" takes. */
     const int room = (int)(columns == 0 ? COLUMNS_DEFAULT : columns) - 3;
     int cells = room - length - 4; /* brackets and two blanks */
@@ -80,13 +110,15 @@ dobby_code progress_append_line(struct buffer *out, const struct run_progress *p
                                 struct dobby_error *err)
 {
     const struct progress_rates rates = progress_rates_of(progress);
+    const char *note = phase_note(progress);
     char eta[ETA_BYTES];
     format_eta(rates.eta_s, eta);
-    return buffer_append_format(
-        out, err,
-        "dobby: %" PRIu64 " of %" PRIu64 " records, %.1f records/s, %.0f tokens/s, ETA "
-        "%s, %" PRIu64 " failed\n",
-        rates.done, progress->total, rates.records_per_s, rates.tokens_per_s, eta, progress->failed);
+    return buffer_append_format(out, err,
+                                "dobby: %" PRIu64 " of %" PRIu64
+                                " records, %.1f records/s, %.0f tokens/s, ETA "
+                                "%s, %" PRIu64 " failed%s%s\n",
+                                rates.done, progress->total, rates.records_per_s, rates.tokens_per_s, eta,
+                                progress->failed, note[0] != '\0' ? "; " : "", note);
 }
 
 void progress_init(struct progress *progress)

@@ -17,6 +17,13 @@ static void add_integer(struct record_fields *out, const char *name, bool known,
     out->fields[out->count++] = (struct record_field){.name = name, .type = type, .integer = value};
 }
 
+static void add_boolean(struct record_fields *out, const char *name, bool known, bool value)
+{
+    assert(out->count < RECORD_FIELDS_MAX);
+    const enum field_type type = known ? FIELD_BOOLEAN : FIELD_NULL;
+    out->fields[out->count++] = (struct record_field){.name = name, .type = type, .integer = value};
+}
+
 static void add_number(struct record_fields *out, const char *name, bool known, double value)
 {
     assert(out->count < RECORD_FIELDS_MAX);
@@ -41,6 +48,7 @@ static void add_details(struct record_fields *out, const struct record_row *row,
     add_text(out, "template", s->template_id);
     add_text(out, "engine", s->engine);
     add_text(out, "result_key", summary != NULL ? out->result_key : NULL);
+    add_boolean(out, "reused", summary != NULL, s->reused);
 }
 
 void record_fields_of(const struct record_row *row, bool details, struct record_fields *out)
@@ -85,6 +93,9 @@ static void write_value(const struct record_field *field, struct json_writer *js
     case FIELD_NUMBER:
         json_put_number(json, field->number);
         break;
+    case FIELD_BOOLEAN:
+        json_put_boolean(json, field->integer != 0);
+        break;
     case FIELD_NULL:
     case FIELD_UNKNOWN:
         json_put_null(json);
@@ -108,6 +119,8 @@ dobby_code record_field_append(const struct record_field *field, struct buffer *
         return buffer_append_string(out, field->text, err);
     case FIELD_INTEGER:
         return buffer_append_format(out, err, "%" PRId64, field->integer);
+    case FIELD_BOOLEAN:
+        return buffer_append_string(out, field->integer != 0 ? "yes" : "no", err);
     case FIELD_NUMBER:
         json_writer_init(&number, out, false);
         write_value(field, &number);

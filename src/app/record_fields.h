@@ -6,17 +6,17 @@
 #include "os/clock.h"
 #include "store/store.h"
 
-enum field_type { FIELD_UNKNOWN, FIELD_NULL, FIELD_TEXT, FIELD_INTEGER, FIELD_NUMBER };
+enum field_type { FIELD_UNKNOWN, FIELD_NULL, FIELD_TEXT, FIELD_INTEGER, FIELD_NUMBER, FIELD_BOOLEAN };
 
 struct record_field {
     const char *name;
     enum field_type type;
     const char *text;
-    int64_t integer;
+    int64_t integer; /* of FIELD_BOOLEAN 0 or 1 */
     double number;
 };
 
-enum { RECORD_FIELDS_MAX = 28, RECORD_FIELDS_EXPORTED = 18 };
+enum { RECORD_FIELDS_MAX = 29, RECORD_FIELDS_EXPORTED = 18 };
 struct record_fields {
     struct record_field fields[RECORD_FIELDS_MAX];
     size_t count;

@@ -1,11 +1,14 @@
 #include "app/table.h"
 
 #include "base/utf8.h"
+#include "os/clock.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { GAP_COLUMNS = 2, PLACE_COLUMNS = 40, PLACE_COLUMNS_MIN = 16, PLACE_TEXT_BYTES = 64 };
+/* Of a version: "* 2026-01-31 23:59" and what made it. */
+enum { TIME_CHARACTERS = 16, MARK_COLUMNS = 2, MADE_BY_COLUMNS = 24 };
 static const char ellipsis[] = "\xe2\x80\xa6"; /* one column */
 
 /* Bytes of the longest prefix of text that takes at most columns; *used is what it takes. */
@@ -86,7 +89,9 @@ static uint32_t place_columns(const struct table_style *style)
 /* What is left of the line for the summary; 0: no limit. */
 static uint32_t summary_columns(const struct table_style *style)
 {
-    const uint32_t before = TABLE_ID_COLUMNS + TABLE_STATE_COLUMNS + place_columns(style) + 3 * GAP_COLUMNS;
+    const uint32_t version = MARK_COLUMNS + TIME_CHARACTERS + MADE_BY_COLUMNS + 2 * GAP_COLUMNS;
+    const uint32_t before = TABLE_ID_COLUMNS + TABLE_STATE_COLUMNS + place_columns(style) + 3 * GAP_COLUMNS +
+                            (style->versions ? version : 0);
     if (style->columns == 0)
         return 0;
     return style->columns > before + 10 ? style->columns - before : 10;
@@ -94,10 +99,14 @@ static uint32_t summary_columns(const struct table_style *style)
 
 dobby_code table_append_header(struct buffer *out, const struct table_style *style, struct dobby_error *err)
 {
-    return buffer_append_format(out, err, "%s%-*s  %-*s  %-*s  %s%s\n", style->colour ? "\x1b[1m" : "",
-                                TABLE_ID_COLUMNS, "ID", TABLE_STATE_COLUMNS, "STATE",
-                                (int)place_columns(style), "PATH:LINES", "SUMMARY",
-                                style->colour ? "\x1b[0m" : "");
+    dobby_code code = buffer_append_format(out, err, "%s%-*s  %-*s  %-*s  ", style->colour ? "\x1b[1m" : "",
+                                           TABLE_ID_COLUMNS, "ID", TABLE_STATE_COLUMNS, "STATE",
+                                           (int)place_columns(style), "PATH:LINES");
+    if (code == DOBBY_OK && style->versions)
+        code = buffer_append_format(out, err, "%-*s  %-*s  ", MARK_COLUMNS + TIME_CHARACTERS, "  MADE (UTC)",
+                                    MADE_BY_COLUMNS, "BY");
+    return code == DOBBY_OK ? buffer_append_format(out, err, "SUMMARY%s\n", style->colour ? "\x1b[0m" : "")
+                            : code;
 }
 
 static const char *colour_of(enum record_state state)
@@ -131,6 +140,28 @@ static dobby_code append_place(struct buffer *out, const struct record_row *row,
     return code == DOBBY_OK ? append_padding(out, used, place_columns(style), err) : code;
 }
 
+/* "* 2026-01-31 23:59  dobby-nano int8"; blanks for a record without a summary. */
+static dobby_code append_version(struct buffer *out, const struct record_row *row, struct dobby_error *err)
+{
+    struct buffer made_by = {0};
+    char made[CLOCK_TEXT_BYTES] = "";
+    uint32_t used = 0;
+    dobby_code code = DOBBY_OK;
+    if (row->summary != NULL) {
+        clock_format(row->summary_unix_us, made);
+        made[strcspn(made, "T")] = ' ';
+        code = buffer_append_format(&made_by, err, "%s %s", row->summary->model, row->summary->precision);
+    }
+    const bool current = row->summary != NULL && row->summary_current;
+    if (code == DOBBY_OK)
+        code = buffer_append_format(out, err, "%-*s%-*.*s  ", MARK_COLUMNS, current ? "*" : "",
+                                    TIME_CHARACTERS, TIME_CHARACTERS, made);
+    if (code == DOBBY_OK && made_by.length > 0)
+        code = table_append_cell(out, made_by.bytes, MADE_BY_COLUMNS, false, &used, err);
+    buffer_release(&made_by);
+    return code == DOBBY_OK ? append_padding(out, used, MADE_BY_COLUMNS, err) : code;
+}
+
 dobby_code table_append_row(struct buffer *out, const struct record_row *row, const struct table_style *style,
                             struct dobby_error *err)
 {
@@ -149,6 +180,8 @@ dobby_code table_append_row(struct buffer *out, const struct record_row *row, co
         code = append_padding(out, (uint32_t)strlen(state), TABLE_STATE_COLUMNS, err);
     if (code == DOBBY_OK)
         code = append_place(out, row, style, err);
+    if (code == DOBBY_OK && style->versions)
+        code = append_version(out, row, err);
     if (code == DOBBY_OK)
         code = table_append_cell(out, text, summary_columns(style), false, &used, err);
     return code == DOBBY_OK ? buffer_append_byte(out, '\n', err) : code;

@@ -10,6 +10,8 @@ enum { TABLE_ID_COLUMNS = 12, TABLE_STATE_COLUMNS = 9 };
 struct table_style {
     uint32_t columns; /* of the terminal; 0: nothing is cut */
     bool colour;
+    bool versions; /* a row is one version of a record's summary: with its time, its model, and * when current
+                    */
 };
 
 /* Appends text as it may be shown (controls escaped), in at most columns columns (0: no limit); what is cut

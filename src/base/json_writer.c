@@ -1,5 +1,6 @@
 #include "base/json_writer.h"
 
+#include "base/json.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -180,6 +181,59 @@ void json_put_boolean(struct json_writer *writer, bool value)
 void json_put_null(struct json_writer *writer)
 {
     put_literal(writer, "null");
+}
+
+static bool put_member(void *context, const char *key, size_t key_length, struct json *value)
+{
+    struct json_writer *writer = context;
+    (void)key_length;
+    json_key(writer, key);
+    json_put_value(writer, value);
+    return writer->code == DOBBY_OK;
+}
+
+/* Recursion ends with the writer's depth. */
+void json_put_value(struct json_writer *writer, const struct json *value)
+{
+    int64_t integer = 0;
+    double number = 0;
+    bool boolean = false;
+    size_t length = 0;
+    const char *text;
+    switch (json_kind_of(value)) {
+    case JSON_KIND_OBJECT:
+        json_begin_object(writer);
+        if (writer->code == DOBBY_OK)
+            json_each_member(value, put_member, writer);
+        json_end_object(writer);
+        break;
+    case JSON_KIND_ARRAY:
+        json_begin_array(writer);
+        for (size_t i = 0; writer->code == DOBBY_OK && i < json_count(value); i++)
+            json_put_value(writer, json_element(value, i));
+        json_end_array(writer);
+        break;
+    case JSON_KIND_STRING:
+        text = json_to_text(value, &length);
+        json_put_string(writer, text, length);
+        break;
+    case JSON_KIND_INTEGER:
+        (void)json_to_integer(value, &integer);
+        json_put_integer(writer, integer);
+        break;
+    case JSON_KIND_REAL:
+        (void)json_to_number(value, &number);
+        json_put_number(writer, number);
+        break;
+    case JSON_KIND_BOOLEAN:
+        (void)json_to_boolean(value, &boolean);
+        json_put_boolean(writer, boolean);
+        break;
+    case JSON_KIND_NULL:
+    case JSON_KIND_NONE:
+        json_put_null(writer);
+        break;
+    }
 }
 
 dobby_code json_writer_end(struct json_writer *writer, struct dobby_error *err)

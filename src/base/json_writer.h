@@ -7,6 +7,8 @@
 
 enum { JSON_WRITER_DEPTH_MAX = 16 };
 
+struct json;
+
 struct json_writer {
     struct buffer *out;
     dobby_code code; /* of the first failure */
@@ -29,6 +31,8 @@ void json_put_integer(struct json_writer *writer, int64_t value);
 void json_put_number(struct json_writer *writer, double value);
 void json_put_boolean(struct json_writer *writer, bool value);
 void json_put_null(struct json_writer *writer);
+/* A value that json_parse made, with all that it holds; NULL writes null. */
+void json_put_value(struct json_writer *writer, const struct json *value);
 /* Fails with the first failure: OUT_OF_MEMORY, LIMIT_EXCEEDED. */
 DOBBY_NODISCARD dobby_code json_writer_end(struct json_writer *writer, struct dobby_error *err);
 

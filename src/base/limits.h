@@ -80,6 +80,9 @@
 /* Each repeats a value that may be as large as a content; nobody needs more than a few. */
 #define LIMIT_PROMPT_PLACEHOLDERS 32
 
+/* Different prompts that a plan tells apart, 16 bytes each: more than any code base has, in 64 to 128 MiB. */
+#define LIMIT_PLAN_KEYS ((size_t)4 << 20)
+
 /* ---- application ---- */
 /* Rows in a saved report of measurements: a hundred times what all kernel sets have together. */
 #define LIMIT_REPORT_ROWS 20000

@@ -1,6 +1,7 @@
 #include "os/cpu.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -128,4 +129,10 @@ const struct cpu_features *cpu_features(void)
 {
     pthread_once(&cached_once, fill_cache);
     return &cached;
+}
+
+double cpu_load(void)
+{
+    double load;
+    return getloadavg(&load, 1) == 1 ? load : -1;
 }

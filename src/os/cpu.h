@@ -21,4 +21,8 @@ const struct cpu_features *cpu_features(void);
 /* Asks the kernel for permission to use AMX tiles in this process. True when granted; idempotent. */
 bool cpu_request_amx(void);
 
+/* Threads of the whole machine that compute or wait for a processor, the mean of the last minute; negative
+ * where it is not known. */
+double cpu_load(void);
+
 #endif

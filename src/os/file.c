@@ -40,6 +40,11 @@ dobby_code file_stat(const char *path, bool follow, struct file_info *out, struc
     return DOBBY_OK;
 }
 
+bool file_is_writable(const char *path)
+{
+    return access(path, W_OK) == 0;
+}
+
 bool file_exists(const char *path)
 {
     struct file_info info;

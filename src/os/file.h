@@ -26,6 +26,8 @@ struct file_info {
 DOBBY_NODISCARD dobby_code file_stat(const char *path, bool follow, struct file_info *out,
                                      struct dobby_error *err);
 bool file_exists(const char *path);
+/* Whether this user may write there; of a directory, make files in it. */
+bool file_is_writable(const char *path);
 
 /* Appends the file's bytes; never blocks on a FIFO or device (they fail with WRONG_FILE_TYPE), never
  * follows a symlink as its last component unless follow. Fails too: LIMIT_EXCEEDED beyond bytes_max. */

@@ -1,101 +1,221 @@
-/* The intake of a run: claim -> prompt -> submit. */
+/* The intake of a run: claim -> look for results that are there -> prompt -> submit. */
 #include "os/clock.h"
 #include "pipeline/run_state.h"
 
-static dobby_code submit_prompt(struct run *run, const struct record *record, size_t span_count,
-                                struct dobby_error *err)
+enum { CLAIM_FAST_MS = 250, CLAIM_SLOW_MS = 1000, AGAIN_MS_MIN = 20, AGAIN_MS_MAX = 1000 };
+
+uint32_t run_in_flight_max(const struct run *run)
+{
+    uint32_t limit = run->concurrency.limit;
+    return limit + limit / 4 + 4;
+}
+
+dobby_code run_tokenize(struct run *run, const struct prompt_values *values, struct dobby_error *err)
+{
+    size_t span_count = prompt_render(run->prompt, values, run->spans);
+    run->tokens.count = 0;
+    return engine_tokenize(run->engine, run->spans, span_count, &run->tokens, err);
+}
+
+/* Submits a job whose prompt is in run->tokens; its sampling is the second one when it is a second try. */
+static dobby_code submit(struct run *run, struct job *job, struct dobby_error *err)
 {
     const struct run_options *options = run->options;
-    uint64_t tag;
-    struct job *job = job_add(&run->jobs, record->id, record->attempt, &tag);
-    if (job == NULL)
-        return DOBBY_FAIL(err, DOBBY_INTERNAL, "%u jobs and another one", (unsigned)run->jobs.capacity);
-    struct engine_request request = {.tag = tag,
+    struct engine_request request = {.tag = job->tag,
                                      .tokens = run->tokens.ids,
                                      .token_count = run->tokens.count,
                                      .tokens_max = options->tokens_max,
-                                     .sampling = options->sampling};
-    dobby_code code = result_key(run->spans, span_count, run->provenance.info, run->sampling, job->key, err);
-    if (code == DOBBY_OK)
-        code = result_seed(options->run_seed, job->key, &request.sampling.seed, err);
+                                     .sampling = job->resampled ? run->second_sampling : options->sampling};
+    /* The second try draws from another seed, also where the first one drew. */
+    uint64_t seed = job->resampled ? ~options->run_seed : options->run_seed;
+    dobby_code code = result_seed(seed, job->key, &request.sampling.seed, err);
     if (code == DOBBY_OK)
         code = engine_submit(run->engine, &request, err);
-    if (code != DOBBY_OK)
+    if (code == DOBBY_OK)
+        job->submitted_ns = clock_monotonic_ns();
+    return code;
+}
+
+/* What failed the quality gates goes first: it holds a place already. */
+static dobby_code submit_again(struct run *run, struct dobby_error *err)
+{
+    dobby_code code = DOBBY_OK;
+    for (uint32_t i = 0; i < run->jobs.capacity && run->jobs.unsubmitted > 0 && code == DOBBY_OK; i++) {
+        struct job *job = &run->jobs.jobs[i];
+        if (!job->unsubmitted)
+            continue;
+        struct prompt_values values = {.path = job->path,
+                                       .language = job->language,
+                                       .content = job->content,
+                                       .content_length = job->content_length};
+        code = run_tokenize(run, &values, err);
+        if (code == DOBBY_OK)
+            code = submit(run, job, err);
+        if (code == DOBBY_OK)
+            job_set_unsubmitted(&run->jobs, job, false);
+    }
+    return code;
+}
+
+static void skip_too_long(struct run *run, const struct record *record, const char *detail)
+{
+    struct lease lease = lease_of(record);
+    outbox_add_reason(&run->outbox, &lease, OUTCOME_SKIPPED, "content too long: %s", detail);
+}
+
+static dobby_code submit_record(struct run *run, const struct record *record, struct intake *intake,
+                                struct dobby_error *err)
+{
+    struct job *job;
+    dobby_code code = job_add(&run->jobs, record, intake->key, &job, err);
+    if (code == DOBBY_OK)
+        code = submit(run, job, err);
+    if (code != DOBBY_OK && job != NULL)
         job_remove(&run->jobs, job);
     return code;
 }
 
-/* Submits the record, or skips it with the reason. Fails with QUEUE_FULL, which is no failure of the run, and
- * with what is. */
-static dobby_code take_record(struct run *run, const struct record *record, struct dobby_error *err)
+/* Submits the record, or settles it without. Fails with QUEUE_FULL, which is no failure of the run, and with
+ * what is. */
+static dobby_code take_record(struct run *run, const struct record *record, struct intake *intake,
+                              struct dobby_error *err)
 {
-    if (text_is_blank(record->content, record->content_length)) {
-        outbox_add_reason(&run->outbox, record->id, record->attempt, OUTCOME_SKIPPED, "empty");
-        return DOBBY_OK;
-    }
+    dobby_code code = run_reuse_late(run, record, intake, err);
+    if (code != DOBBY_OK || intake->done)
+        return code;
+    if (run->jobs.count >= run_in_flight_max(run))
+        return DOBBY_FAIL(err, DOBBY_QUEUE_FULL, "%u in the engine", (unsigned)run->jobs.count);
     struct prompt_values values = {.path = record->path,
                                    .language = record->language,
                                    .content = record->content,
                                    .content_length = record->content_length};
-    size_t span_count = prompt_render(run->prompt, &values, run->spans);
-    run->tokens.count = 0;
-    dobby_code code = engine_tokenize(run->engine, run->spans, span_count, &run->tokens, err);
+    code = run_tokenize(run, &values, err);
     bool too_long = code == DOBBY_LIMIT_EXCEEDED;
     if (code == DOBBY_OK) {
         uint32_t context = run->provenance.info->context_tokens, answer = run->options->tokens_max;
         if (run->tokens.count + answer > context) {
-            outbox_add_reason(
-                &run->outbox, record->id, record->attempt, OUTCOME_SKIPPED,
-                "content too long: %zu tokens with the prompt, context is %u of which %u are kept "
-                "for the summary",
-                run->tokens.count, (unsigned)context, (unsigned)answer);
+            struct lease lease = lease_of(record);
+            outbox_add_reason(&run->outbox, &lease, OUTCOME_SKIPPED,
+                              "content too long: %zu tokens with the prompt, context is %u of which %u are "
+                              "kept for the summary",
+                              run->tokens.count, (unsigned)context, (unsigned)answer);
             return DOBBY_OK;
         }
-        code = submit_prompt(run, record, span_count, err);
+        code = submit_record(run, record, intake, err);
         too_long = code == DOBBY_CONTEXT_EXCEEDED || code == DOBBY_KV_EXHAUSTED;
     }
     if (too_long) {
-        outbox_add_reason(&run->outbox, record->id, record->attempt, OUTCOME_SKIPPED, "content too long: %s",
-                          err->detail);
+        skip_too_long(run, record, err->detail);
         return DOBBY_OK;
     }
     return code;
+}
+
+static size_t leased(const struct run *run)
+{
+    return run->batch.count - run->batch_next + run->jobs.count + run->jobs.waiters + run->outbox.count;
 }
 
 /* Room for new records, 0 while it is not worth a transaction or the run takes no more. */
 static size_t room_for_records(struct run *run)
 {
-    if (run->claims_over || run->batch.count > 0 || run->outbox.count >= RUN_SETTLE_RECORDS ||
-        !store_gate_is_open(&run->gate, clock_monotonic_ns()))
+    if (run->claims_over || run->paused || run->batch.count > 0 || run->outbox.count >= RUN_SETTLE_RECORDS ||
+        run->engine_health.breaker.state != BREAKER_CLOSED ||
+        (run->store_health.breaker.state != BREAKER_CLOSED &&
+         run->outbox.count > 0) || /* saving comes first */
+        (run->dry && clock_monotonic_ns() < run->claim_ns) ||
+        !run_store_is_open(run))
         return 0;
-    size_t room = run->jobs.capacity - run->jobs.count;
-    size_t look_ahead = run->jobs.capacity - run->provenance.info->sessions;
-    if (room < look_ahead / 2)
+    uint32_t most = run_in_flight_max(run);
+    size_t free_jobs = run->jobs.count < most ? most - run->jobs.count : 0;
+    if (free_jobs < (most - run->concurrency.limit) / 2)
         return 0;
-    if (room > LIMIT_BATCH_RECORDS)
-        room = LIMIT_BATCH_RECORDS;
+    size_t room = run->claim_records > free_jobs ? run->claim_records : free_jobs;
+    size_t free_leases = run->outbox.capacity - leased(run);
+    if (room > RUN_CLAIM_RECORDS)
+        room = RUN_CLAIM_RECORDS;
+    if (room > free_leases)
+        room = free_leases;
     if (run->options->records_max > 0) {
-        uint64_t left = run->options->records_max - run->claimed;
-        run->claims_over = left == 0;
+        uint64_t taken = run_done(run) + run->progress->stale + leased(run);
+        uint64_t left = run->options->records_max > taken ? run->options->records_max - taken : 0;
+        if (left == 0 && !run_has_leases(run))
+            run_obey(run, RUN_DRAIN, RUN_CAPPED, RUN_CAP_RECORDS);
         if (room > left)
             room = (size_t)left;
     }
     return room;
 }
 
+/* Nothing was found: when to look again, and whether there is anything to look for. */
+static void wait_for_records(struct run *run, int64_t now_us)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    int64_t wait_us = run->batch.next_unix_us > 0 ? run->batch.next_unix_us - now_us : AGAIN_MS_MAX * 1000;
+    if (wait_us < AGAIN_MS_MIN * 1000)
+        wait_us = AGAIN_MS_MIN * 1000;
+    if (wait_us > AGAIN_MS_MAX * 1000) /* others may give some back before that, and clocks jump */
+        wait_us = AGAIN_MS_MAX * 1000;
+    run->dry = true;
+    run->claim_ns = now_ns + wait_us * 1000;
+    run->wait_until_us = run->batch.next_unix_us;
+    /* What this run holds may come back to be tried again. */
+    run->claims_over = run->claims_over || (run->batch.next_unix_us == 0 && !run_has_leases(run));
+    record_batch_release(&run->batch);
+}
+
 static dobby_code claim(struct run *run, size_t room, struct dobby_error *err)
 {
+    struct dobby_error failure = {0};
     int64_t now_us = clock_unix_us();
-    dobby_code code = store_claim(run->store, run->options->owner, now_us,
-                                  now_us + run->options->lease_ms * 1000, room, &run->batch, err);
-    if (code != DOBBY_OK)
-        return run_store_code(run, code);
-    store_gate_passed(&run->gate);
+    dobby_code called = store_claim(run->store, run->options->owner, now_us,
+                                    now_us + run->options->lease_ms * 1000, room, &run->batch, &failure);
+    dobby_code code = run_store_code(run, RUN_STORE_CLAIM, called, &failure, err);
+    if (code != DOBBY_OK || called != DOBBY_OK)
+        return code;
     run->batch_next = 0;
-    run->claimed += run->batch.count;
+    run->looked_up = false;
     if (run->batch.count == 0) {
-        run->claims_over = true;
-        record_batch_release(&run->batch);
+        wait_for_records(run, now_us);
+        return DOBBY_OK;
+    }
+    run->dry = false;
+    run->claimed_ns = clock_monotonic_ns();
+    for (size_t i = 0; i < run->batch.count; i++)
+        run->intake[i] = (struct intake){.done = false};
+    return DOBBY_OK;
+}
+
+/* The batch is submitted: the next one is larger when that was quick, so that reuse and fast engines are not
+ * bound by transactions, and smaller when it took long, so that other runs find records too. */
+static void finish_batch(struct run *run)
+{
+    if (run->batch.count == 0)
+        return;
+    int64_t took_ms = (clock_monotonic_ns() - run->claimed_ns) / 1000000;
+    if (took_ms < CLAIM_FAST_MS && run->batch.count >= run->claim_records)
+        run->claim_records =
+            run->claim_records < RUN_CLAIM_RECORDS / 2 ? run->claim_records * 2 + 1 : RUN_CLAIM_RECORDS;
+    else if (took_ms > CLAIM_SLOW_MS)
+        run->claim_records = run->claim_records / 2;
+    record_batch_release(&run->batch);
+    run->batch_next = 0;
+}
+
+/* Fails with what the engine says. *tick is the store's side: what run_tick said, into err. */
+static dobby_code submit_batch(struct run *run, dobby_code *tick, struct dobby_error *failure,
+                               struct dobby_error *err)
+{
+    dobby_code code = DOBBY_OK;
+    *tick = DOBBY_OK;
+    while (*tick == DOBBY_OK && run->batch_next < run->batch.count) {
+        struct intake *intake = &run->intake[run->batch_next];
+        if (!intake->done)
+            code = take_record(run, &run->batch.records[run->batch_next], intake, failure);
+        if (code != DOBBY_OK)
+            return code;
+        run->batch_next++;
+        *tick = run_tick(run, err); /* a drain empties the batch */
     }
     return DOBBY_OK;
 }
@@ -103,34 +223,29 @@ static dobby_code claim(struct run *run, size_t room, struct dobby_error *err)
 dobby_code run_feed(struct run *run, struct dobby_error *err)
 {
     struct dobby_error failure = {0}; /* err may be NULL, and a skipped record's reason is read from it */
-    dobby_code code = DOBBY_OK;
     size_t room = room_for_records(run);
-    if (room > 0)
-        code = claim(run, room, err);
-    while (code == DOBBY_OK && run->batch_next < run->batch.count) {
-        code = take_record(run, &run->batch.records[run->batch_next], &failure);
-        if (code == DOBBY_QUEUE_FULL)
-            return DOBBY_OK;
-        if (code != DOBBY_OK) {
-            if (err != NULL)
-                *err = failure;
-            return code;
-        }
-        run->batch_next++;
-        code = run_tick(run, err); /* a drain empties the batch */
-    }
-    if (run->batch_next == run->batch.count) {
-        record_batch_release(&run->batch);
-        run->batch_next = 0;
-    }
-    return code;
+    dobby_code code = room > 0 ? claim(run, room, err) : DOBBY_OK;
+    if (code == DOBBY_OK && run->batch.count > 0 && !run->looked_up)
+        code = run_reuse(run, err);
+    if (code != DOBBY_OK || run->engine_health.breaker.state != BREAKER_CLOSED)
+        return code;
+    dobby_code tick = DOBBY_OK;
+    code = submit_again(run, &failure);
+    if (code == DOBBY_OK && run->looked_up)
+        code = submit_batch(run, &tick, &failure, err);
+    if (run->batch_next == run->batch.count)
+        finish_batch(run);
+    if (tick != DOBBY_OK || code == DOBBY_QUEUE_FULL)
+        return tick;
+    return run_engine_code(run, code, &failure, err);
 }
 
 void run_release_batch(struct run *run)
 {
     for (; run->batch_next < run->batch.count; run->batch_next++) {
-        const struct record *record = &run->batch.records[run->batch_next];
-        outbox_add(&run->outbox, record->id, record->attempt, OUTCOME_RELEASED);
+        struct lease lease = lease_of(&run->batch.records[run->batch_next]);
+        if (!run->intake[run->batch_next].done)
+            outbox_add(&run->outbox, &lease, OUTCOME_RELEASED);
     }
     record_batch_release(&run->batch);
     run->batch_next = 0;

@@ -19,75 +19,98 @@ dobby_code outbox_init(struct outbox *outbox, size_t capacity, struct dobby_erro
     return DOBBY_OK;
 }
 
+static void release_entry(struct outbox_entry *entry)
+{
+    free(entry->text);
+    free(entry->engine);
+}
+
 void outbox_release(struct outbox *outbox)
 {
     for (size_t i = 0; i < outbox->count; i++)
-        free(outbox->entries[i].text);
+        release_entry(&outbox->entries[i]);
     free(outbox->entries);
     free(outbox->outcomes);
     *outbox = (struct outbox){0};
 }
 
-struct outbox_entry *outbox_add(struct outbox *outbox, const char *id, uint32_t attempt,
-                                enum outcome_kind kind)
+struct outbox_entry *outbox_add(struct outbox *outbox, const struct lease *lease, enum outcome_kind kind)
 {
     assert(outbox->count < outbox->capacity);
     if (outbox->count == 0)
         outbox->oldest_ns = clock_monotonic_ns();
     struct outbox_entry *entry = &outbox->entries[outbox->count++];
-    *entry = (struct outbox_entry){.attempt = attempt, .kind = kind};
-    snprintf(entry->id, sizeof(entry->id), "%s", id);
+    *entry = (struct outbox_entry){.lease = *lease, .kind = kind};
+    outbox->failed += kind == OUTCOME_FAILED;
     return entry;
 }
 
-void outbox_add_reason(struct outbox *outbox, const char *id, uint32_t attempt, enum outcome_kind kind,
-                       const char *format, ...)
+struct outbox_entry *outbox_add_reason(struct outbox *outbox, const struct lease *lease,
+                                       enum outcome_kind kind, const char *format, ...)
 {
-    struct outbox_entry *entry = outbox_add(outbox, id, attempt, kind);
+    struct outbox_entry *entry = outbox_add(outbox, lease, kind);
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(entry->reason, sizeof(entry->reason), format, arguments);
     va_end(arguments);
+    return entry;
+}
+
+size_t outbox_pardon(struct outbox *outbox)
+{
+    size_t pardoned = 0;
+    for (size_t i = 0; i < outbox->count; i++) {
+        if (outbox->entries[i].kind != OUTCOME_RETRY)
+            continue;
+        outbox->entries[i].kind = OUTCOME_RELEASED;
+        pardoned++;
+    }
+    return pardoned;
 }
 
 static void describe(const struct outbox_entry *entry, struct outcome *outcome)
 {
     bool has_summary = entry->kind == OUTCOME_COMPLETED || entry->kind == OUTCOME_DEGRADED;
     bool has_reason = entry->kind != OUTCOME_COMPLETED && entry->kind != OUTCOME_RELEASED;
-    *outcome = (struct outcome){.record_id = entry->id,
-                                .attempt = entry->attempt,
+    bool has_error = entry->kind == OUTCOME_FAILED || entry->kind == OUTCOME_RETRY;
+    *outcome = (struct outcome){.record_id = entry->lease.id,
+                                .attempt = entry->lease.attempt,
                                 .kind = entry->kind,
                                 .summary = has_summary ? &entry->summary : NULL,
-                                .error_id = entry->error_id,
-                                .reason = has_reason ? entry->reason : NULL};
+                                .error_id = has_error ? entry->error_id : NULL,
+                                .reason = has_reason ? entry->reason : NULL,
+                                .retry_unix_us = entry->kind == OUTCOME_RETRY ? entry->retry_unix_us : 0};
 }
 
 static void count(const struct outcome *outcome, struct run_progress *progress)
 {
+    uint64_t *const counters[] = {
+        [OUTCOME_COMPLETED] = &progress->completed, [OUTCOME_DEGRADED] = &progress->degraded,
+        [OUTCOME_FAILED] = &progress->failed,       [OUTCOME_SKIPPED] = &progress->skipped,
+        [OUTCOME_RETRY] = &progress->retried,
+    };
     if (outcome->kind == OUTCOME_RELEASED)
         return;
     if (outcome->stale) {
         progress->stale++;
         return;
     }
-    if (outcome->kind == OUTCOME_COMPLETED)
-        progress->completed++;
-    else if (outcome->kind == OUTCOME_DEGRADED)
-        progress->degraded++;
-    else if (outcome->kind == OUTCOME_FAILED)
-        progress->failed++;
-    else
-        progress->skipped++;
-    if (outcome->summary != NULL) {
-        progress->tokens_in += outcome->summary->tokens_in;
-        progress->tokens_out += outcome->summary->tokens_out;
+    ++*counters[outcome->kind];
+    if (outcome->summary == NULL)
+        return;
+    if (outcome->summary->reused) {
+        progress->reused++;
+        return;
     }
+    progress->tokens_in += outcome->summary->tokens_in;
+    progress->tokens_out += outcome->summary->tokens_out;
 }
 
 dobby_code outbox_settle(struct outbox *outbox, struct store *store, struct run_progress *progress,
-                         struct dobby_error *err)
+                         bool *returned, struct dobby_error *err)
 {
     size_t settled = outbox->count < LIMIT_BATCH_RECORDS ? outbox->count : LIMIT_BATCH_RECORDS;
+    *returned = false;
     if (settled == 0)
         return DOBBY_OK;
     for (size_t i = 0; i < settled; i++)
@@ -96,8 +119,11 @@ dobby_code outbox_settle(struct outbox *outbox, struct store *store, struct run_
     if (code != DOBBY_OK)
         return code;
     for (size_t i = 0; i < settled; i++) {
+        enum outcome_kind kind = outbox->outcomes[i].kind;
+        *returned = *returned || kind == OUTCOME_RELEASED || kind == OUTCOME_RETRY;
         count(&outbox->outcomes[i], progress);
-        free(outbox->entries[i].text);
+        outbox->failed -= kind == OUTCOME_FAILED;
+        release_entry(&outbox->entries[i]);
     }
     outbox->count -= settled;
     memmove(outbox->entries, outbox->entries + settled, outbox->count * sizeof(outbox->entries[0]));

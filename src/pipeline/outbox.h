@@ -1,21 +1,24 @@
 /* Outcomes on their way to the store. Kept until a transaction has taken them: a store that is busy costs
- * time, never results. All memory is there from the start, so that putting an outcome in cannot fail. */
+ * time, never results. The entries' memory is there from the start, so that putting an outcome in cannot
+ * fail. */
 #ifndef PIPELINE_OUTBOX_H
 #define PIPELINE_OUTBOX_H
 
 #include "base/limits.h"
+#include "pipeline/jobs.h"
 #include "pipeline/run.h"
 #include "store/store.h"
 
-enum { OUTBOX_REASON_BYTES = DOBBY_ERROR_DETAIL_BYTES + 64 };
+enum { OUTBOX_REASON_BYTES = DOBBY_ERROR_DETAIL_BYTES + 128 };
 
 struct outbox_entry {
-    char id[LIMIT_RECORD_ID_BYTES + 1];
-    uint32_t attempt;
+    struct lease lease;
     enum outcome_kind kind;
     struct summary summary; /* COMPLETED, DEGRADED */
     char *text;             /* owned; what summary.text points to */
-    const char *error_id;   /* FAILED; static */
+    char *engine;           /* owned, NULL: summary.engine is borrowed from the run */
+    const char *error_id;   /* FAILED, RETRY; static */
+    int64_t retry_unix_us;  /* RETRY */
     char reason[OUTBOX_REASON_BYTES];
 };
 
@@ -23,20 +26,24 @@ struct outbox {
     struct outbox_entry *entries;
     struct outcome *outcomes; /* what store_settle is given */
     size_t count, capacity;
+    size_t failed;     /* entries that are FAILED */
     int64_t oldest_ns; /* monotonic, of entries[0]; while count > 0 */
 };
 
 DOBBY_NODISCARD dobby_code outbox_init(struct outbox *outbox, size_t capacity, struct dobby_error *err);
 void outbox_release(struct outbox *outbox);
 /* The caller keeps count below capacity, and fills in what the kind needs. */
-struct outbox_entry *outbox_add(struct outbox *outbox, const char *id, uint32_t attempt,
-                                enum outcome_kind kind);
+struct outbox_entry *outbox_add(struct outbox *outbox, const struct lease *lease, enum outcome_kind kind);
 /* As outbox_add, with a reason. */
-void outbox_add_reason(struct outbox *outbox, const char *id, uint32_t attempt, enum outcome_kind kind,
-                       const char *format, ...) __attribute__((format(printf, 5, 6)));
+struct outbox_entry *outbox_add_reason(struct outbox *outbox, const struct lease *lease,
+                                       enum outcome_kind kind, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* RETRY outcomes become RELEASED: it was not the records' fault. Returns how many. */
+size_t outbox_pardon(struct outbox *outbox);
 /* Saves the oldest entries, up to LIMIT_BATCH_RECORDS, in one transaction, counts them in *progress and
- * forgets them. After a failure all are still there. */
+ * forgets them. *returned says whether some are PENDING again. After a failure all are still there. */
 DOBBY_NODISCARD dobby_code outbox_settle(struct outbox *outbox, struct store *store,
-                                         struct run_progress *progress, struct dobby_error *err);
+                                         struct run_progress *progress, bool *returned,
+                                         struct dobby_error *err);
 
 #endif

@@ -226,6 +226,12 @@ const char *prompt_template_id(const struct prompt_template *prompt)
     return prompt->id;
 }
 
+const char *prompt_template_text(const struct prompt_template *prompt, size_t *length)
+{
+    *length = prompt->literals.length;
+    return prompt->literals.bytes;
+}
+
 size_t prompt_template_span_count(const struct prompt_template *prompt)
 {
     return prompt->part_count + prompt->placeholder_count; /* a placeholder may bring its line's end */

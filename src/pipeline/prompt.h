@@ -19,6 +19,10 @@ DOBBY_NODISCARD dobby_code prompt_template_parse(const char *name, const char *t
 void prompt_template_free(struct prompt_template *prompt);
 const char *prompt_template_id(const struct prompt_template *prompt); /* "nano@1", or "sha256:..." */
 
+/* The template's own text: what every rendered prompt holds beside the values. Borrowed; any order of parts.
+ */
+const char *prompt_template_text(const struct prompt_template *prompt, size_t *length);
+
 struct prompt_values {
     const char *path, *language;
     const char *content;

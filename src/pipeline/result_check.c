@@ -40,20 +40,42 @@ static double within_0_and_1(double value)
     return value > 1 ? 1 : value > 0 ? value : 0;
 }
 
-static dobby_code add_summary(struct engine_result *result, const struct job *job,
-                              const struct provenance *provenance, struct outbox *outbox,
-                              struct dobby_error *err)
+dobby_code result_judge(struct engine_result *result, const struct job *job,
+                        const struct prompt_template *prompt, enum quality_verdict *verdict,
+                        char reason[QUALITY_REASON_BYTES], struct dobby_error *err)
 {
-    char id[UUID_TEXT_BYTES];
+    *verdict = QUALITY_UNKNOWN;
+    reason[0] = '\0';
     if (result->text == NULL)
         return DOBBY_FAIL(err, DOBBY_INTERNAL, "the engine ended a request without a text");
+    trim(result->text, result->text_length);
+    result->text_length = strlen(result->text);
+    struct quality_input input = {.summary = result->text,
+                                  .summary_length = result->text_length,
+                                  .finish = result->finish,
+                                  .tokens_out = result->tokens_out,
+                                  .content = job->content,
+                                  .content_length = job->content_length,
+                                  .path = job->path,
+                                  .language = job->language};
+    input.instructions = prompt_template_text(prompt, &input.instructions_length);
+    *verdict = quality_check(&input, reason);
+    return DOBBY_OK;
+}
+
+dobby_code result_to_outbox(struct engine_result *result, const struct job *job,
+                            const struct provenance *provenance, const char *engine, const char *reason,
+                            struct outbox *outbox, struct dobby_error *err)
+{
+    char id[UUID_TEXT_BYTES];
     dobby_code code = uuid7_new(id, err);
     if (code != DOBBY_OK)
         return code;
-    struct outbox_entry *entry = outbox_add(outbox, job->id, job->attempt, OUTCOME_COMPLETED);
+    struct outbox_entry *entry = reason == NULL
+                                     ? outbox_add(outbox, &job->lease, OUTCOME_COMPLETED)
+                                     : outbox_add_reason(outbox, &job->lease, OUTCOME_DEGRADED, "%s", reason);
     entry->text = result->text;
     result->text = NULL;
-    trim(entry->text, result->text_length);
     entry->summary = (struct summary){
         .text = entry->text,
         .confidence = within_0_and_1(result->confidence),
@@ -62,42 +84,12 @@ static dobby_code add_summary(struct engine_result *result, const struct job *jo
         .precision = provenance->info->precision,
         .sampling = provenance->sampling,
         .template_id = provenance->template_id,
-        .engine = provenance->engine,
+        .engine = engine,
         .tokens_in = result->tokens_in,
         .tokens_out = result->tokens_out,
         .inference_ms = (result->total_us + 500) / 1000,
     };
     memcpy(entry->summary.id, id, sizeof(id));
     memcpy(entry->summary.result_key, job->key, SHA256_BYTES);
-    if (entry->text[0] == '\0') {
-        entry->kind = OUTCOME_DEGRADED;
-        snprintf(entry->reason, sizeof(entry->reason), "empty summary");
-    } else if (result->finish == FINISH_LENGTH) {
-        entry->kind = OUTCOME_DEGRADED;
-        snprintf(entry->reason, sizeof(entry->reason), "cut off at %u tokens", (unsigned)result->tokens_out);
-    }
     return DOBBY_OK;
-}
-
-dobby_code result_to_outbox(struct engine_result *result, const struct job *job,
-                            const struct provenance *provenance, struct outbox *outbox,
-                            struct dobby_error *err)
-{
-    switch (result->finish) {
-    case FINISH_END_TOKEN:
-    case FINISH_LENGTH:
-        return add_summary(result, job, provenance, outbox, err);
-    case FINISH_CANCELED:
-        outbox_add(outbox, job->id, job->attempt, OUTCOME_RELEASED);
-        return DOBBY_OK;
-    case FINISH_ERROR: {
-        outbox_add_reason(outbox, job->id, job->attempt, OUTCOME_FAILED, "%s: %s",
-                          dobby_code_message(result->error.code), result->error.detail);
-        outbox->entries[outbox->count - 1].error_id = dobby_code_id(result->error.code);
-        return DOBBY_OK;
-    }
-    case FINISH_UNKNOWN:
-        break;
-    }
-    return DOBBY_FAIL(err, DOBBY_INTERNAL, "the engine ended a request for no known reason");
 }

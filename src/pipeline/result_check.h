@@ -4,6 +4,7 @@
 
 #include "pipeline/jobs.h"
 #include "pipeline/outbox.h"
+#include "pipeline/quality.h"
 
 /* What all summaries of a run share. Strings borrowed. */
 struct provenance {
@@ -14,11 +15,17 @@ struct provenance {
 /* True when there is nothing to summarise in it. */
 bool text_is_blank(const char *bytes, size_t length);
 
-/* Adds the job's outcome: COMPLETED, DEGRADED (an empty or cut-off text), FAILED (with the error) or
- * RELEASED (canceled). Takes the result's text. Fails only where the summary cannot get an id; the outbox is
- * unchanged then. */
+/* Trims the text, and takes NULs out of it, in place. Then asks the quality gates; reason is for people.
+ * Fails: INTERNAL (the engine ended the request without a text). */
+DOBBY_NODISCARD dobby_code result_judge(struct engine_result *result, const struct job *job,
+                                        const struct prompt_template *prompt, enum quality_verdict *verdict,
+                                        char reason[QUALITY_REASON_BYTES], struct dobby_error *err);
+
+/* Adds the job's outcome: COMPLETED, or with a reason DEGRADED. engine is the provenance's, or another's.
+ * Takes the result's text. Fails only where the summary cannot get an id; the outbox is unchanged then. */
 DOBBY_NODISCARD dobby_code result_to_outbox(struct engine_result *result, const struct job *job,
-                                            const struct provenance *provenance, struct outbox *outbox,
+                                            const struct provenance *provenance, const char *engine,
+                                            const char *reason, struct outbox *outbox,
                                             struct dobby_error *err);
 
 #endif

@@ -32,6 +32,37 @@ same "a ratio where there is one" "$(grep -c '^tiny .*[0-9]x ' out) $(grep -c '^
 check "bench kernels --against" "$program" bench kernels --only qkv --seconds 0 --json --against kernels.json
 same "every kernel has its ratio" "$(jq -c '[.kernels[].against.achieved > 0] | unique' out)" "[true]"
 
+check "bench pipeline" "$program" bench pipeline --engine null --records 100 --bytes 300 --dir .
+same "where the time went" "$(grep -cE '^(store|engine)_[a-z_]+ |^pipeline itself ' out)" 8
+same "its database is gone" "$(find . -name 'dobby-*' | wc -l)" 0
+check "bench pipeline --json" "$program" bench pipeline --engine null --records 100 --json
+same "every record, once" "$(jq -c '[.engine, .records, .completed, .degraded + .skipped + .failed, .record_bytes]' out)" '["null",100,100,0,2048]'
+same "figures" "$(jq '[.seconds, .records_per_min, .peak_rss_mb, .database_mb, .first_result_ms] | all(. > 0)' out)" true
+same "no database was made here" "$(find . -name 'dobby*' | wc -l)" 0
+check "bench pipeline with the embedded model" "$program" bench pipeline --records 3 --bytes 200 --max-tokens-out 8 --json
+same "its records" "$(jq -c '[.model, .completed + .degraded, .tokens_out > 0]' out)" '["dobby-nano",3,true]'
+
+# contracts NAME OPTION...: status 1 just when a contract is broken; the document is in out.
+contracts() {
+    local name=$1 status=0
+    shift
+    "$program" bench contracts "$@" --json >out 2>err || status=$?
+    same "$name" "$status" "$(jq 'if .broken > 0 then 1 else 0 end' out)"
+}
+contracts "bench contracts of the store" --only 1.9
+same "rows of the store" "$(jq -c '[.contracts[] | .row, .engine] | unique' out) $(jq '.contracts | length' out)" '[null,"1.9"] 10'
+contracts "bench contracts of runs" --only 3.15 --engine null
+same "each has a limit and a figure" \
+    "$(jq -c '[.contracts[] | [.row, .engine, (.limit | type), (.measured == null) == (.verdict == "not measured")]] | unique' out)" \
+    '[["3.15","null","number",true]]'
+same "the counts are of the rows" "$(jq -c '[.met + .broken + .not_measured == (.contracts | length), (.contracts | length)]' out)" '[true,9]'
+DOBBY_ENGINE_NULL_FAIL_MARKER="7. */" contracts "bench contracts of runs that fail" --only 3.15 --engine null
+same "records that fail break a contract" \
+    "$(jq -c '.contracts[] | select(.contract == "records that fail") | [.measured, .verdict]' out)" '[10,"broken"]'
+DOBBY_ENGINE_NULL_FAIL_MARKER="7. */" "$program" bench contracts --only 3.15 --engine null >out 2>err
+same "and the table says so" "$? $(grep -c 'records that fail .* broken$' out)" "1 1"
+same "no database is left" "$(find . -name 'dobby-*' | wc -l)" 0
+
 refuse "sessions that are none" 2 APP-0001 "--sessions must be" "$program" bench engine --sessions 1,many
 refuse "no sessions" 2 APP-0001 "--sessions must be" "$program" bench engine --sessions 0
 refuse "an unknown shape" 2 APP-0001 "there is no shape 'large'" "$program" bench engine --shape large
@@ -41,4 +72,10 @@ refuse "a report that is not there" 6 OS-0002 "nothing.json" "$program" bench ke
 echo '[]' >list.json
 refuse "a report that is none" 1 BASE-0003 "a report is an object" "$program" bench kernels --against list.json
 refuse "nowhere to save" 1 APP-0003 "no/where.json" "$program" bench engine --shape tiny -o no/where.json
+refuse "no records" 2 APP-0001 "--records must be at least 1" "$program" bench pipeline --records 0
+refuse "records of no bytes" 2 APP-0001 "--bytes must be from 1 to" "$program" bench pipeline --bytes 0
+refuse "records beyond the limit" 2 APP-0001 "--bytes must be from 1 to" "$program" bench pipeline --bytes 99999999
+refuse "no such directory" 6 OS-0002 "no/where" "$program" bench pipeline --engine null --dir no/where
+refuse "no such engine" 2 APP-0001 "one of: native, null" "$program" bench pipeline --engine nul
+refuse "no such contract" 2 APP-0001 "--only" "$program" bench contracts --only 9.9
 finish

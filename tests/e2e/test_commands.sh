@@ -18,7 +18,7 @@ while IFS= read -r name; do
     # shellcheck disable=SC2086
     "$program" help $name | cmp -s - one.txt || fail "dobby help $name is not dobby $name --help"
 done <names
-same "commands with help" "$(wc -l <names)" 15
+same "commands with help" "$(wc -l <names)" 24
 awk 'length > 100 { print FILENAME ": " $0 }' one.txt >wide
 same "help fits" "$(cat wide)" ""
 same "version" "$("$program" --version)" "dobby $("$program" version --json | jq -r .version)"

@@ -181,7 +181,7 @@ dobby_code packing_pack(const struct tensor *tensors, size_t count, bool gated, 
     packed.panel_count = packed_matrix_panels(&packed);
     packed.panel_bytes = panel_bytes(packed.type, packed.columns, panel_rows);
     size_t bytes = packed.panel_bytes * packed.panel_count;
-    packed.panels = memory_large_new(bytes);
+    packed.panels = memory_allocate(bytes);
     row_f32 = malloc(packed.columns * sizeof *row_f32);
     if (packed.panels == NULL || row_f32 == NULL) {
         code = DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "packing a (%u, %u) matrix needs %zu bytes", packed.rows,

@@ -32,7 +32,7 @@ dobby_code packed_rows_new(enum product product, uint32_t tokens_max, uint32_t c
     /* One scale for each 512 columns is the most that a row of any width up to columns_max has. */
     const size_t groups = columns_max / INT8_GROUP_COLUMNS + 1;
     *out = (struct packed_rows){.product = product, .tokens_max = tokens, .columns_max = columns_max};
-    out->values = memory_large_new(value_bytes);
+    out->values = memory_allocate(value_bytes);
     out->scales = aligned_alloc(ALIGNMENT, groups * tokens * sizeof *out->scales);
     if (out->values == NULL || out->scales == NULL) {
         packed_rows_release(out);
@@ -194,7 +194,7 @@ static bool scratch_new(uint32_t steps, struct tile_row_scratch *out)
 {
     const size_t columns = (size_t)steps * TILE_STEP_BYTES, groups = (size_t)steps * INT4_STEP_GROUPS;
     const size_t bytes = columns * (sizeof *out->values + 2) + groups * (sizeof *out->steps + 1);
-    uint8_t *at = memory_large_new(bytes);
+    uint8_t *at = memory_allocate(bytes);
     if (at == NULL)
         return false;
     out->values = (float *)(void *)at;
@@ -225,7 +225,7 @@ dobby_code tiles_pack_by(tile_round_row *round, const struct tensor *tensors, si
     const size_t bytes = packed.panel_bytes * packed.panel_count;
     dobby_code code = DOBBY_OK;
     struct tile_row_scratch scratch = {0};
-    packed.panels = memory_large_new(bytes);
+    packed.panels = memory_allocate(bytes);
     if (packed.panels == NULL || !scratch_new(steps, &scratch)) {
         code = DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "packing a (%u, %u) matrix needs %zu bytes", packed.rows,
                           packed.columns, bytes);

@@ -1,4 +1,6 @@
 #include "app/models.h"
+
+#include "base/crypto.h"
 #include "unit/test.h"
 
 #include <stdlib.h>
@@ -98,12 +100,27 @@ static void sampling_follows_the_configuration(void **state)
     config_release(&config);
 }
 
+static void the_embedded_model_is_the_one_shipped(void **state)
+{
+    (void)state;
+    struct dobby_error err;
+    struct model_file *file;
+    uint8_t digest[SHA256_BYTES];
+    char hex[SHA256_HEX_BYTES];
+    assert_ok(model_file_open(DOBBY_SOURCE_DIR "/models/dobby-nano/dobby-nano-q8_0.gguf", &file, &err), &err);
+    assert_ok(model_file_fingerprint(file, digest, &err), &err);
+    sha256_hex(digest, hex);
+    assert_string_equal(models_embedded_fingerprint(), hex);
+    model_file_close(file);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_embedded_model_is_found_beside_the_program),
         cmocka_unit_test(a_named_model_is_taken_as_it_is),
         cmocka_unit_test(sampling_follows_the_configuration),
+        cmocka_unit_test(the_embedded_model_is_the_one_shipped),
     };
     return cmocka_run_group_tests_name("app/models", tests, NULL, NULL);
 }

@@ -109,6 +109,37 @@ static void what_it_says(void **state)
     buffer_release(&out);
 }
 
+static void it_says_why_it_waits(void **state)
+{
+    (void)state;
+    static const struct {
+        enum run_phase phase;
+        const char *note; /* "": none */
+    } rows[] = {
+        {RUN_PHASE_RUNNING, ""},
+        {RUN_PHASE_WAITING, "waiting for later tries and other runs"},
+        {RUN_PHASE_STORE_OUTAGE, "the database fails: trying again"},
+        {RUN_PHASE_ENGINE_OUTAGE, "the engine fails: trying again"},
+        {RUN_PHASE_PAUSED, "paused: dobby resume"},
+        {RUN_PHASE_DRAINING, "finishing what is running"},
+        {RUN_PHASE_STOPPING, "stopping"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const struct run_progress progress = {.total = 9, .completed = 4, .phase = rows[i].phase};
+        struct buffer bar = {0}, line = {0};
+        struct dobby_error err;
+        assert_ok(progress_append_bar(&bar, &progress, 80, false, &err), &err);
+        assert_ok(progress_append_line(&line, &progress, &err), &err);
+        assert_non_null(strstr(bar.bytes, "4/9  "));
+        assert_non_null(strstr(bar.bytes, rows[i].note));
+        assert_non_null(strstr(line.bytes, rows[i].note));
+        assert_int_equal(strstr(bar.bytes, "rec/s") != NULL, rows[i].note[0] == '\0');
+        assert_int_equal(strstr(line.bytes, "; ") != NULL, rows[i].note[0] != '\0');
+        buffer_release(&bar);
+        buffer_release(&line);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -116,6 +147,7 @@ int main(void)
         cmocka_unit_test(styles),
         cmocka_unit_test(the_bar_fits_any_width),
         cmocka_unit_test(what_it_says),
+        cmocka_unit_test(it_says_why_it_waits),
     };
     return cmocka_run_group_tests_name("app/progress", tests, NULL, NULL);
 }

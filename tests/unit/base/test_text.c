@@ -256,6 +256,44 @@ static void json_writes_one_line_or_indented(void **state)
     }
 }
 
+static void json_writes_what_it_read(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "{\"a\": [1, -2.5, \"x\\ny\", true, false, null, {}, []], \"b\": {\"c\": {\"d\": [[\"\"]]}}}",
+        "[]",
+        "\"one\"",
+    };
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        struct json *root = NULL;
+        struct buffer out = {0};
+        struct json_writer writer;
+        struct dobby_error err;
+        assert_ok(json_parse(texts[i], strlen(texts[i]), &root, &err), &err);
+        json_writer_init(&writer, &out, false);
+        json_put_value(&writer, root);
+        assert_ok(json_writer_end(&writer, &err), &err);
+        assert_string_equal(out.bytes, texts[i]);
+        buffer_release(&out);
+        json_free(root);
+    }
+    struct json *deep = NULL;
+    struct buffer out = {0};
+    struct json_writer writer;
+    char text[4 * JSON_WRITER_DEPTH_MAX] = "";
+    memset(text, '[', JSON_WRITER_DEPTH_MAX + 1);
+    memset(text + JSON_WRITER_DEPTH_MAX + 1, ']', JSON_WRITER_DEPTH_MAX + 1);
+    assert_int_equal(json_parse(text, strlen(text), &deep, NULL), DOBBY_OK);
+    json_writer_init(&writer, &out, false);
+    json_put_value(&writer, deep);
+    assert_code(json_writer_end(&writer, NULL), DOBBY_LIMIT_EXCEEDED);
+    json_writer_init(&writer, &out, false);
+    json_put_value(&writer, NULL);
+    assert_int_equal(json_writer_end(&writer, NULL), DOBBY_OK);
+    buffer_release(&out);
+    json_free(deep);
+}
+
 static void json_writer_reports_misuse_and_limits(void **state)
 {
     (void)state;
@@ -284,6 +322,7 @@ int main(void)
         cmocka_unit_test(json_refuses_what_is_not_json),
         cmocka_unit_test(json_visits_members_in_order_until_told_to_stop),
         cmocka_unit_test(json_writes_one_line_or_indented),
+        cmocka_unit_test(json_writes_what_it_read),
         cmocka_unit_test(json_writer_reports_misuse_and_limits),
     };
     return cmocka_run_group_tests_name("base/text", tests, NULL, NULL);

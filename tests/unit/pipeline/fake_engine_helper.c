@@ -2,7 +2,6 @@
 
 #include "os/clock.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,18 +39,29 @@ static dobby_code tokenize(struct engine *engine, const struct text_span *spans,
     return DOBBY_OK;
 }
 
+/* Whether a call fails that is the number-th of its kind, when they fail from `first` on. */
+static bool call_fails(struct fake_engine *self, uint32_t first, uint32_t number)
+{
+    bool fails = first > 0 && number >= first && (self->failures == 0 || self->failed_calls < self->failures);
+    self->failed_calls += fails;
+    return fails;
+}
+
 static dobby_code submit(struct engine *engine, const struct engine_request *request, struct dobby_error *err)
 {
     struct fake_engine *self = fake(engine);
-    if (self->submits_before_failure > 0 && ++self->submits >= self->submits_before_failure)
+    self->submits++;
+    if (call_fails(self, self->submits_before_failure, self->submits))
         return DOBBY_FAIL(err, self->failure, "told to");
     if (self->count == self->queue_max)
         return DOBBY_FAIL(err, DOBBY_QUEUE_FULL, "%zu queued", self->count);
     if (request->token_count + request->tokens_max > self->info.context_tokens)
         return DOBBY_FAIL(err, DOBBY_CONTEXT_EXCEEDED, "%zu tokens", request->token_count);
     struct fake_request *slot = &self->queue[self->count];
-    *slot = (struct fake_request){
-        .tag = request->tag, .seed = request->sampling.seed, .token_count = (uint32_t)request->token_count};
+    *slot = (struct fake_request){.tag = request->tag,
+                                  .seed = request->sampling.seed,
+                                  .temperature = request->sampling.temperature,
+                                  .token_count = (uint32_t)request->token_count};
     for (size_t i = 0; i < request->token_count; i++)
         slot->prompt[i] = (char)request->tokens[i];
     if (strstr(slot->prompt, FAKE_LOST_KV) != NULL)
@@ -64,9 +74,26 @@ static dobby_code submit(struct engine *engine, const struct engine_request *req
     return DOBBY_OK;
 }
 
-static void answer(const struct fake_request *request, struct engine_result *out)
+/* A word of 13 letters that differs between prompts and between seeds (FNV-1a). */
+static void write_word(const struct fake_request *request, char word[14])
 {
-    enum { ROOM = FAKE_CONTEXT_TOKENS + 64 };
+    uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ request->seed;
+    for (uint32_t i = 0; i < request->token_count; i++)
+        hash = (hash ^ (uint8_t)request->prompt[i]) * UINT64_C(0x100000001b3);
+    for (int i = 0; i < 13; i++, hash /= 26)
+        word[i] = (char)('a' + hash % 26);
+    word[13] = '\0';
+}
+
+static bool asks_for(const struct fake_request *request, const char *word)
+{
+    return strstr(request->prompt, word) != NULL;
+}
+
+static void answer(struct fake_engine *self, const struct fake_request *request, struct engine_result *out)
+{
+    enum { ROOM = 64 };
+    bool greedy = request->temperature <= 0;
     *out = (struct engine_result){.tag = request->tag,
                                   .finish = FINISH_END_TOKEN,
                                   .tokens_in = request->token_count,
@@ -77,31 +104,42 @@ static void answer(const struct fake_request *request, struct engine_result *out
         out->finish = FINISH_CANCELED;
         return;
     }
-    if (strstr(request->prompt, FAKE_ERROR) != NULL) {
+    if (asks_for(request, FAKE_RETRY) || self->results_to_fail > 0) {
+        self->results_to_fail -= self->results_to_fail > 0;
+        out->finish = FINISH_ERROR;
+        (void)DOBBY_FAIL(&out->error, DOBBY_OUT_OF_MEMORY, "told to");
+        return;
+    }
+    if (asks_for(request, FAKE_ERROR) || (asks_for(request, FAKE_BROKEN) && !greedy)) {
         out->finish = FINISH_ERROR;
         (void)DOBBY_FAIL(&out->error, DOBBY_NUMERIC_FAILURE, "a logit at step 3");
         return;
     }
-    if (strstr(request->prompt, FAKE_TAG) != NULL)
+    if (asks_for(request, FAKE_TAG))
         out->tag += 1000000;
-    if (strstr(request->prompt, FAKE_FINISH) != NULL)
+    if (asks_for(request, FAKE_FINISH))
         out->finish = FINISH_UNKNOWN;
-    if (strstr(request->prompt, FAKE_MUTE) != NULL)
+    if (asks_for(request, FAKE_MUTE))
         return;
     out->text = calloc(1, ROOM);
-    if (out->text == NULL)
-        abort();
-    if (strstr(request->prompt, FAKE_LENGTH) != NULL)
+    if (out->text == NULL) {
+        out->finish = FINISH_ERROR;
+        (void)DOBBY_FAIL(&out->error, DOBBY_OUT_OF_MEMORY, "a text");
+        return;
+    }
+    if (asks_for(request, FAKE_LENGTH))
         out->finish = FINISH_LENGTH;
-    if (strstr(request->prompt, FAKE_BLANK) != NULL) {
+    if (asks_for(request, FAKE_BLANK) || asks_for(request, FAKE_BROKEN) ||
+        (asks_for(request, FAKE_ONCE) && greedy)) {
         snprintf(out->text, ROOM, " \n ");
         out->text_length = 3;
-    } else if (strstr(request->prompt, FAKE_NUL) != NULL) {
+    } else if (asks_for(request, FAKE_NUL)) {
         memcpy(out->text, "a\0b", 3);
         out->text_length = 3;
     } else {
-        out->text_length =
-            (size_t)snprintf(out->text, ROOM, " \n%s %016" PRIx64 "\n\t", request->prompt, request->seed);
+        char word[14];
+        write_word(request, word);
+        out->text_length = (size_t)snprintf(out->text, ROOM, " \nSays %s.\n\t", word);
     }
 }
 
@@ -114,7 +152,7 @@ static dobby_code wait_for(struct engine *engine, struct engine_result *results,
     self->waits++;
     if (self->on_wait != NULL)
         self->on_wait(self->context);
-    if (self->waits_before_failure > 0 && self->waits >= self->waits_before_failure)
+    if (call_fails(self, self->waits_before_failure, self->waits))
         return DOBBY_FAIL(err, self->failure, "told to");
     if (self->cancels_by_itself && self->waits == 1)
         engine_cancel_all(engine);
@@ -125,7 +163,7 @@ static dobby_code wait_for(struct engine *engine, struct engine_result *results,
         most = self->count; /* what is cancelled ends at once */
     while (*count < capacity && *count < most && self->count > 0) {
         size_t chosen = self->newest_first ? self->count - 1 : 0;
-        answer(&self->queue[chosen], &results[(*count)++]);
+        answer(self, &self->queue[chosen], &results[(*count)++]);
         self->count--;
         memmove(&self->queue[chosen], &self->queue[chosen + 1],
                 (self->count - chosen) * sizeof(self->queue[0]));
@@ -150,12 +188,21 @@ static void cancel_all(struct engine *engine)
         self->queue[i].canceled = true;
 }
 
+static void stats(struct engine *engine, struct engine_stats *out)
+{
+    const struct fake_engine *self = fake(engine);
+    out->submitted = self->submitted;
+    out->queued = (uint32_t)self->count;
+    out->sessions_now = self->info.sessions;
+}
+
 static const struct engine_ops ops = {.info = info_of,
                                       .tokenize = tokenize,
                                       .submit = submit,
                                       .wait = wait_for,
                                       .cancel_queued = cancel_queued,
-                                      .cancel_all = cancel_all};
+                                      .cancel_all = cancel_all,
+                                      .stats = stats};
 
 void fake_engine_init(struct fake_engine *engine, uint32_t sessions)
 {

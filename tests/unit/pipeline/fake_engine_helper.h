@@ -6,8 +6,12 @@
 
 enum { FAKE_CONTEXT_TOKENS = 200, FAKE_QUEUE_MAX = 8192 };
 
-/* What a prompt that contains one of these words gets; any other is echoed with its seed. */
+/* What a prompt that contains one of these words gets; any other gets a sentence with a word made from it and
+ * its seed. */
 #define FAKE_ERROR "#error"   /* FINISH_ERROR, NUMERIC_FAILURE */
+#define FAKE_RETRY "#retry"   /* FINISH_ERROR, OUT_OF_MEMORY */
+#define FAKE_ONCE "#once"     /* white space with greedy sampling, good with any other */
+#define FAKE_BROKEN "#broken" /* white space with greedy sampling, FINISH_ERROR with any other */
 #define FAKE_LENGTH "#length" /* FINISH_LENGTH */
 #define FAKE_BLANK "#blank"   /* white space only */
 #define FAKE_NUL "#nul"       /* a NUL within */
@@ -21,6 +25,7 @@ enum { FAKE_CONTEXT_TOKENS = 200, FAKE_QUEUE_MAX = 8192 };
 struct fake_request {
     uint64_t tag;
     uint64_t seed;
+    float temperature;
     char prompt[FAKE_CONTEXT_TOKENS + 1];
     uint32_t token_count;
     bool canceled;
@@ -34,14 +39,16 @@ struct fake_engine {
     bool newest_first;                                     /* order in which they finish */
     int64_t wait_ms;                                       /* sleep of each wait */
     uint32_t waits_before_failure, submits_before_failure; /* 0: never fails */
+    uint32_t failures;                                     /* calls that fail then; 0: all */
     dobby_code failure;
+    uint32_t results_to_fail;       /* so many of the next results are FINISH_ERROR, OUT_OF_MEMORY */
     bool cancels_by_itself;         /* at the first wait */
     void (*on_wait)(void *context); /* NULL: nothing */
     void *context;
 
     struct fake_request *queue;
     size_t count, count_max;
-    uint32_t waits, submits, submitted, cancels, queued_cancels;
+    uint32_t waits, submits, submitted, cancels, queued_cancels, failed_calls;
 };
 
 void fake_engine_init(struct fake_engine *engine, uint32_t sessions);

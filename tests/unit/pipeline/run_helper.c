@@ -1,5 +1,6 @@
 #include "unit/pipeline/run_helper.h"
 
+#include "os/random.h"
 #include "store/store_memory.h"
 #include "unit/test.h"
 
@@ -20,6 +21,9 @@ static void told(void *context, const struct run_progress *progress)
     assert_false(fixture->told.finished);
     fixture->told = *progress;
     fixture->told_count++;
+    fixture->phases |= 1u << progress->phase;
+    if (fixture->on_told != NULL)
+        fixture->on_told(fixture);
 }
 
 void fixture_open(struct fixture *fixture, uint32_t sessions)
@@ -32,6 +36,8 @@ void fixture_open(struct fixture *fixture, uint32_t sessions)
     assert_ok(prompt_template_parse("test", text, sizeof(text) - 1, false, &fixture->prompt, &fixture->err),
               &fixture->err);
     fixture->options = (struct run_options){.owner = "test",
+                                            .retry_first_ms = 1,
+                                            .outage_ms_max = 20000,
                                             .tokens_max = FIXTURE_TOKENS_MAX,
                                             .sampling = SAMPLING_GREEDY,
                                             .run_seed = 1,
@@ -72,16 +78,39 @@ void fixture_put(struct fixture *fixture, size_t count, const char *const *conte
 dobby_code fixture_run(struct fixture *fixture)
 {
     fixture->told = (struct run_progress){0};
-    fixture->told_count = 0;
+    fixture->told_count = fixture->phases = 0;
     fixture->asked = 0;
     fixture->err = (struct dobby_error){0};
+    assert_ok(uuid7_new(fixture->run_id, &fixture->err), &fixture->err);
+    fixture->options.run_id = fixture->run_id;
     dobby_code code = pipeline_run(&fixture->store.base, &fixture->engine.base, fixture->prompt,
                                    &fixture->options, &fixture->progress, &fixture->err);
     assert_int_equal(code, fixture->err.code);
     assert_true(fixture->told_count > 0 && fixture->told.finished);
     assert_memory_equal(&fixture->told, &fixture->progress, sizeof(fixture->told));
+    assert_int_equal(fixture->progress.end == RUN_FAILED, code != DOBBY_OK);
     assert_int_equal(fixture->progress.running, 0);
     return code;
+}
+
+static dobby_code copy_run(void *context, const struct run_row *row, struct dobby_error *err)
+{
+    (void)err;
+    struct run_copy *out = context;
+    out->state = row->state;
+    out->counts = row->counts;
+    out->ended = row->ended_unix_us > 0;
+    snprintf(out->reason, sizeof(out->reason), "%s", row->end_reason != NULL ? row->end_reason : "");
+    snprintf(out->metrics, sizeof(out->metrics), "%s", row->metrics);
+    snprintf(out->settings, sizeof(out->settings), "%s", row->settings);
+    return DOBBY_OK;
+}
+
+void fixture_run_row(struct fixture *fixture, struct run_copy *out)
+{
+    const struct run_filter filter = {.id_prefix = fixture->run_id, .limit = 1};
+    *out = (struct run_copy){.ended = false};
+    assert_ok(store_run_list(fixture->memory, &filter, copy_run, out, &fixture->err), &fixture->err);
 }
 
 uint64_t fixture_count(struct fixture *fixture, enum record_state state)

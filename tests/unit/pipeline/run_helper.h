@@ -16,10 +16,13 @@ struct fixture {
     struct run_options options;
     struct run_progress progress;
     struct dobby_error err;
-    struct run_progress told; /* the last that was told */
+    char run_id[UUID_TEXT_BYTES]; /* of the last run */
+    struct run_progress told;     /* the last that was told */
     uint32_t told_count;
-    uint32_t asked;             /* for requests */
-    uint32_t drain_at, stop_at; /* ask so after so many questions; 0: never */
+    uint32_t phases;                          /* bits of the phases that were told */
+    void (*on_told)(struct fixture *fixture); /* NULL: nothing */
+    uint32_t asked;                           /* for requests */
+    uint32_t drain_at, stop_at;               /* ask so after so many questions; 0: never */
 };
 
 void fixture_open(struct fixture *fixture, uint32_t sessions);
@@ -38,6 +41,14 @@ struct row_copy {
     struct summary summary; /* its strings are gone */
     char sampling[256], template_id[128], engine[128], model[64];
 };
+/* The run's row in the store. */
+struct run_copy {
+    enum run_state state;
+    struct run_counts counts;
+    bool ended;
+    char reason[512], metrics[16384], settings[2048];
+};
+void fixture_run_row(struct fixture *fixture, struct run_copy *out);
 void fixture_row(struct fixture *fixture, size_t number, struct row_copy *out);
 
 #endif

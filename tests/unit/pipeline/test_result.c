@@ -1,10 +1,9 @@
-/* The parts of a run that need no engine: keys, seeds, jobs, the gate before a busy store. */
+/* The parts of a run that need no engine: keys, seeds, jobs. */
 #include "unit/test.h"
 
 #include "pipeline/jobs.h"
 #include "pipeline/result_check.h"
 #include "pipeline/result_key.h"
-#include "pipeline/store_gate.h"
 
 #include <string.h>
 
@@ -103,51 +102,47 @@ static void sampling_has_one_spelling(void **state)
     }
 }
 
-static void jobs_are_found_by_tag(void **state)
+static void jobs_are_found(void **state)
 {
     (void)state;
     struct dobby_error err = {0};
     struct job_table table;
-    uint64_t tags[3], more;
+    struct job *jobs[3], *more;
+    uint8_t keys[4][SHA256_BYTES] = {{1}, {1, [31] = 1}, {2}, {1, [31] = 2}}; /* three in one bucket */
+    const struct record record = {
+        .id = "r", .path = "p", .language = "c", .content = "abc", .content_length = 3};
     assert_ok(job_table_init(&table, 3, &err), &err);
     for (size_t i = 0; i < 3; i++)
-        assert_non_null(job_add(&table, i == 1 ? "b" : "a", (uint32_t)i, &tags[i]));
-    assert_null(job_add(&table, "d", 1, &more));
-    assert_string_equal(job_find(&table, tags[1])->id, "b");
-    assert_null(job_find(&table, 3));
-    assert_null(job_find(&table, UINT64_MAX));
-    job_remove(&table, job_find(&table, tags[1]));
-    assert_null(job_find(&table, tags[1]));
-    assert_int_equal(table.count, 2);
-    struct job *job = job_add(&table, "e", 9, &more);
-    assert_non_null(job);
-    assert_ptr_equal(job, job_find(&table, more));
-    assert_int_equal(job->attempt, 9);
-    job_table_release(&table);
-    job_table_release(&table);
-}
-
-static void gate_backs_off(void **state)
-{
-    (void)state;
-    const int64_t ms = 1000000;
-    struct store_gate gate = {.limit_ms = 1000000};
-    int64_t now_ns = 5 * ms, want_ms = 10;
-    assert_true(store_gate_is_open(&gate, now_ns));
-    for (int i = 0; i < 40; i++) {
-        assert_true(store_gate_busy(&gate, now_ns));
-        assert_true(gate.retry_ns - now_ns >= want_ms * ms / 2);
-        assert_true(gate.retry_ns - now_ns <= want_ms * ms);
-        assert_false(store_gate_is_open(&gate, gate.retry_ns - 1));
-        assert_true(store_gate_is_open(&gate, gate.retry_ns));
-        now_ns = gate.retry_ns;
-        want_ms = want_ms * 2 < 2000 ? want_ms * 2 : 2000;
+        assert_ok(job_add(&table, &record, keys[i], &jobs[i], &err), &err);
+    assert_code(job_add(&table, &record, keys[3], &more, &err), DOBBY_INTERNAL);
+    assert_null(more);
+    for (size_t i = 0; i < 3; i++) {
+        assert_ptr_equal(job_find(&table, jobs[i]->tag), jobs[i]);
+        assert_ptr_equal(job_find_key(&table, keys[i]), jobs[i]);
+        assert_string_equal(jobs[i]->content, "abc");
+        assert_string_equal(jobs[i]->path, "p");
     }
-    assert_false(store_gate_busy(&gate, 5 * ms + 1000000 * ms));
-    store_gate_passed(&gate);
-    assert_true(store_gate_is_open(&gate, now_ns));
-    assert_true(store_gate_busy(&gate, now_ns)); /* a new wait starts over */
-    assert_true(gate.retry_ns - now_ns <= 10 * ms);
+    assert_null(job_find_key(&table, keys[3]));
+    assert_null(job_find(&table, UINT64_MAX));
+    assert_ok(job_attach(&table, jobs[1], &record, &err), &err);
+    assert_ok(job_attach(&table, jobs[1], &record, &err), &err);
+    job_set_unsubmitted(&table, jobs[1], true);
+    assert_int_equal(table.waiters, 2);
+    assert_int_equal(table.unsubmitted, 1);
+    uint64_t old = jobs[1]->tag;
+    job_remove(&table, jobs[1]);
+    assert_int_equal(table.waiters + table.unsubmitted, 0);
+    assert_null(job_find(&table, old));
+    assert_null(job_find_key(&table, keys[1]));
+    assert_ptr_equal(job_find_key(&table, keys[0]), jobs[0]);
+    assert_int_equal(table.count, 2);
+    assert_ok(job_add(&table, &record, keys[3], &more, &err), &err);
+    assert_true(more->tag != old); /* a late answer to the old one finds nothing */
+    assert_null(job_find(&table, old));
+    assert_true(job_tag_was_given(&table, old) && job_tag_was_given(&table, more->tag));
+    assert_false(job_tag_was_given(&table, more->tag + 3));
+    job_table_release(&table);
+    job_table_release(&table);
 }
 
 static void blank_is_white_space(void **state)
@@ -162,11 +157,8 @@ static void blank_is_white_space(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(key_follows_what_matters),
-        cmocka_unit_test(seed_follows_run_and_key),
-        cmocka_unit_test(sampling_has_one_spelling),
-        cmocka_unit_test(jobs_are_found_by_tag),
-        cmocka_unit_test(gate_backs_off),
+        cmocka_unit_test(key_follows_what_matters),  cmocka_unit_test(seed_follows_run_and_key),
+        cmocka_unit_test(sampling_has_one_spelling), cmocka_unit_test(jobs_are_found),
         cmocka_unit_test(blank_is_white_space),
     };
     return cmocka_run_group_tests_name("pipeline result", tests, NULL, NULL);

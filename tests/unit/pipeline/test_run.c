@@ -17,8 +17,8 @@ static void ends_each_record_rightly(void **state)
         enum record_state state;
         const char *error_id, *reason, *text; /* text: its beginning */
     } rows[] = {
-        {"plain", "int x;", RECORD_COMPLETED, "", "", "int x; "},
-        {"as long as fits", longest_content, RECORD_COMPLETED, "", "", "yyy"},
+        {"plain", "int x;", RECORD_COMPLETED, "", "", "Says "},
+        {"as long as fits", longest_content, RECORD_COMPLETED, "", "", "Says "},
         {"empty", "", RECORD_SKIPPED, "", "empty", ""},
         {"white space", " \n\t\r\n", RECORD_SKIPPED, "", "empty", ""},
         {"too long", long_content, RECORD_SKIPPED, "",
@@ -28,8 +28,10 @@ static void ends_each_record_rightly(void **state)
         {"too long for the cache", FAKE_LOST_KV, RECORD_SKIPPED, "", "content too long: told to", ""},
         {"too long for the tokenizer", FAKE_HUGE, RECORD_SKIPPED, "", "content too long: huge text", ""},
         {"no summary", FAKE_BLANK, RECORD_DEGRADED, "", "empty summary", ""},
-        {"no end", "x " FAKE_LENGTH, RECORD_DEGRADED, "", "cut off at 7 tokens", "x #length "},
+        {"no end", "x " FAKE_LENGTH, RECORD_DEGRADED, "", "cut off at 7 tokens", "Says "},
         {"neither", FAKE_BLANK FAKE_LENGTH, RECORD_DEGRADED, "", "empty summary", ""},
+        {"no summary, but with other sampling", FAKE_ONCE, RECORD_COMPLETED, "", "", "Says "},
+        {"no summary, and an error then", FAKE_BROKEN, RECORD_DEGRADED, "", "empty summary", ""},
         {"a NUL in the summary", FAKE_NUL, RECORD_COMPLETED, "", "", "a b"},
         {"engine error", FAKE_ERROR, RECORD_FAILED, "INFER-0005",
          "the model produced a value that is no number: a logit at step 3", ""},
@@ -53,13 +55,14 @@ static void ends_each_record_rightly(void **state)
     }
     const struct run_progress *progress = &fixture.progress;
     assert_int_equal(progress->total, COUNT_OF(rows));
-    assert_int_equal(progress->completed, 3);
-    assert_int_equal(progress->degraded, 3);
+    assert_int_equal(progress->completed, 4);
+    assert_int_equal(progress->degraded, 4);
     assert_int_equal(progress->failed, 1);
     assert_int_equal(progress->skipped, 6);
     assert_int_equal(progress->stale, 0);
-    assert_int_equal(progress->tokens_out, 6 * 7);
-    assert_int_equal(fixture.engine.submitted, 7);
+    assert_int_equal(progress->reused, 0);
+    assert_int_equal(progress->tokens_out, 8 * 7);
+    assert_int_equal(fixture.engine.submitted, 9 + 5); /* five fail a gate, and are tried once more */
     fixture_close(&fixture);
 }
 
@@ -232,6 +235,7 @@ static void results_of_lost_leases_are_not_stored(void **state)
     fixture_open(&fixture, 4);
     fixture.engine.on_wait = take_leases;
     fixture.engine.context = &fixture;
+    fixture.options.time_ms_max = 300; /* the other owner never answers */
     fixture_put(&fixture, 100, NULL);
     assert_ok(fixture_run(&fixture), &fixture.err);
     assert_int_equal(fixture.progress.stale, 4 + 1 + 4); /* what was in flight */
@@ -294,8 +298,10 @@ static void takes_back_what_the_dead_hold(void **state)
         assert_ok(store_claim(fixture.memory, owner, 1, INT64_C(1) << 60, 4, &batch, &fixture.err),
                   &fixture.err);
         record_batch_release(&batch);
+        fixture.options.time_ms_max = 300; /* it waits for those who live */
         assert_ok(fixture_run(&fixture), &fixture.err);
         assert_int_equal(fixture.progress.total, 10);
+        assert_int_equal(fixture.progress.end, rows[i].dead ? RUN_FINISHED : RUN_CAPPED);
         assert_int_equal(fixture_count(&fixture, RECORD_COMPLETED), rows[i].dead ? 10 : 6);
         assert_int_equal(fixture_count(&fixture, RECORD_LEASED), rows[i].dead ? 0 : 4);
         fixture_close(&fixture);

@@ -2,17 +2,26 @@
 #include "unit/pipeline/run_helper.h"
 #include "unit/test.h"
 
-static void waits_for_a_busy_store(void **state)
+static void waits_for_a_store_that_fails_for_a_while(void **state)
 {
     (void)state;
     static const struct {
         const char *name;
         enum faulty_call call;
+        dobby_code code;
         uint32_t pass, fail;
     } rows[] = {
-        {"owners", FAULTY_OWNERS, 0, 2},       {"count", FAULTY_COUNT, 0, 2},
-        {"first claim", FAULTY_CLAIM, 0, 3},   {"later claim", FAULTY_CLAIM, 2, 3},
-        {"first settle", FAULTY_SETTLE, 0, 3}, {"later settle", FAULTY_SETTLE, 1, 3},
+        {"begin", FAULTY_RUN_BEGIN, DOBBY_STORE_BUSY, 0, 2},
+        {"owners", FAULTY_OWNERS, DOBBY_STORE_BUSY, 0, 2},
+        {"stale", FAULTY_STALE_COUNT, DOBBY_STORE_BUSY, 0, 2},
+        {"count", FAULTY_COUNT, DOBBY_STORE_FAILED, 0, 2},
+        {"first claim", FAULTY_CLAIM, DOBBY_STORE_BUSY, 0, 3},
+        {"later claim", FAULTY_CLAIM, DOBBY_STORE_FAILED, 2, 3},
+        {"first look-up", FAULTY_FIND_RESULTS, DOBBY_STORE_BUSY, 0, 3},
+        {"later look-up", FAULTY_FIND_RESULTS, DOBBY_OUT_OF_MEMORY, 2, 3},
+        {"first settle", FAULTY_SETTLE, DOBBY_STORE_FULL, 0, 3},
+        {"later settle", FAULTY_SETTLE, DOBBY_STORE_BUSY, 1, 3},
+        {"end", FAULTY_RUN_UPDATE, DOBBY_STORE_BUSY, 0, 3},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct fixture fixture;
@@ -21,7 +30,7 @@ static void waits_for_a_busy_store(void **state)
         fixture_put(&fixture, 200, NULL);
         fixture.store.of[rows[i].call].pass = rows[i].pass;
         fixture.store.of[rows[i].call].fail = rows[i].fail;
-        fixture.store.of[rows[i].call].code = DOBBY_STORE_BUSY;
+        fixture.store.of[rows[i].call].code = rows[i].code;
         assert_ok(fixture_run(&fixture), &fixture.err);
         assert_true(fixture.store.of[rows[i].call].calls > rows[i].pass + rows[i].fail);
         assert_int_equal(fixture.progress.completed, 200);
@@ -42,13 +51,15 @@ static void ends_when_the_store_fails(void **state)
         uint32_t pass, fail;
         bool saves_some;
     } rows[] = {
+        {"begin", FAULTY_RUN_BEGIN, DOBBY_STORE_READ_ONLY, 0, 1, false},
         {"owners", FAULTY_OWNERS, DOBBY_STORE_CORRUPT, 0, 1, false},
-        {"count", FAULTY_COUNT, DOBBY_STORE_FAILED, 0, 1, false},
+        {"count, for good", FAULTY_COUNT, DOBBY_STORE_FAILED, 0, UINT32_MAX, false},
         {"first claim", FAULTY_CLAIM, DOBBY_STORE_READ_ONLY, 0, 1, false},
-        {"later claim", FAULTY_CLAIM, DOBBY_STORE_FAILED, 9, 1, true},
-        {"first settle", FAULTY_SETTLE, DOBBY_STORE_FULL, 0, UINT32_MAX, false},
-        {"first settle, only once", FAULTY_SETTLE, DOBBY_STORE_FULL, 0, 1, true},
-        {"later settle", FAULTY_SETTLE, DOBBY_STORE_FULL, 1, UINT32_MAX, true},
+        {"later claim", FAULTY_CLAIM, DOBBY_STORE_CORRUPT, 3, 1, true},
+        {"later look-up", FAULTY_FIND_RESULTS, DOBBY_STORE_CORRUPT, 3, 1, true},
+        {"first settle, for good", FAULTY_SETTLE, DOBBY_STORE_FULL, 0, UINT32_MAX, false},
+        {"first settle, only once", FAULTY_SETTLE, DOBBY_STORE_READ_ONLY, 0, 1, true},
+        {"later settle, for good", FAULTY_SETTLE, DOBBY_STORE_FULL, 1, UINT32_MAX, true},
         {"busy for good", FAULTY_SETTLE, DOBBY_STORE_BUSY, 0, UINT32_MAX, false},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -56,7 +67,7 @@ static void ends_when_the_store_fails(void **state)
         print_message("    %s\n", rows[i].name);
         fixture_open(&fixture, 4);
         fixture.engine.per_wait = 1;
-        fixture.options.busy_ms_max = 30;
+        fixture.options.outage_ms_max = 30;
         fixture_put(&fixture, 200, NULL);
         fixture.store.of[rows[i].call].pass = rows[i].pass;
         fixture.store.of[rows[i].call].fail = rows[i].fail;
@@ -80,6 +91,7 @@ static void a_store_that_is_gone_ends_the_run(void **state)
     (void)state;
     struct fixture fixture;
     fixture_open(&fixture, 4);
+    fixture.options.outage_ms_max = 50;
     fixture_put(&fixture, 100, NULL);
     for (size_t i = 0; i < FAULTY_CALLS; i++) {
         fixture.store.of[i].pass = 1;
@@ -89,7 +101,7 @@ static void a_store_that_is_gone_ends_the_run(void **state)
     fixture.store.of[FAULTY_SETTLE].pass = fixture.store.of[FAULTY_RELEASE].pass = 0;
     assert_code(fixture_run(&fixture), DOBBY_STORE_FAILED);
     assert_true(fixture_count(&fixture, RECORD_LEASED) > 0);
-    assert_int_equal(fixture.store.of[FAULTY_RELEASE].calls, 1);
+    assert_true(fixture.store.of[FAULTY_RELEASE].calls > 0);
     fixture_close(&fixture);
 }
 
@@ -100,16 +112,19 @@ static void ends_when_the_engine_fails(void **state)
         const char *name;
         uint32_t waits, submits;
         dobby_code code;
+        int64_t outage_ms_max;
     } rows[] = {
-        {"first wait", 1, 0, DOBBY_THREAD_FAILED},
-        {"later wait", 40, 0, DOBBY_INTERNAL},
-        {"first submit", 0, 1, DOBBY_OUT_OF_MEMORY},
-        {"later submit", 0, 40, DOBBY_INVALID_ARGUMENT},
+        {"first wait", 1, 0, DOBBY_THREAD_FAILED, 30},
+        {"first wait, and none is waited for", 1, 0, DOBBY_THREAD_FAILED, -1},
+        {"later wait", 40, 0, DOBBY_INTERNAL, 30},
+        {"first submit", 0, 1, DOBBY_OUT_OF_MEMORY, 30},
+        {"later submit", 0, 40, DOBBY_INVALID_ARGUMENT, 30},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct fixture fixture;
         print_message("    %s\n", rows[i].name);
         fixture_open(&fixture, 4);
+        fixture.options.outage_ms_max = rows[i].outage_ms_max;
         fixture.engine.per_wait = 1;
         fixture.engine.waits_before_failure = rows[i].waits;
         fixture.engine.submits_before_failure = rows[i].submits;
@@ -187,6 +202,7 @@ static void does_nothing_where_nothing_is_to_do(void **state)
     assert_int_equal(fixture.progress.total, 0);
     assert_int_equal(fixture.engine.waits, 0);
     fixture.options.progress = NULL;
+    fixture.options.run_id = NULL; /* no row is kept */
     assert_ok(pipeline_run(&fixture.store.base, &fixture.engine.base, fixture.prompt, &fixture.options,
                            &fixture.progress, NULL),
               &fixture.err);
@@ -197,7 +213,7 @@ static void does_nothing_where_nothing_is_to_do(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(waits_for_a_busy_store),
+        cmocka_unit_test(waits_for_a_store_that_fails_for_a_while),
         cmocka_unit_test(ends_when_the_store_fails),
         cmocka_unit_test(a_store_that_is_gone_ends_the_run),
         cmocka_unit_test(ends_when_the_engine_fails),

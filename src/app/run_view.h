@@ -1,0 +1,49 @@
+/* A run as people and programs read it: its row in the store, the snapshot in it that the run writes about
+ * twice a second, and whether its process still lives. */
+#ifndef APP_RUN_VIEW_H
+#define APP_RUN_VIEW_H
+
+#include "base/json.h"
+#include "base/json_writer.h"
+#include "os/process.h"
+#include "store/store_runs.h"
+
+/* As many characters of a run's id as tell runs of different milliseconds apart. */
+enum { RUN_VIEW_ID_CHARACTERS = 13 };
+
+struct run_view {
+    const struct run_row *row;       /* borrowed */
+    struct json *settings, *metrics; /* NULL where the text is no JSON */
+    enum run_state state;            /* the row's, or LOST when its process is certainly dead */
+    struct process_identity process; /* pid 0 where the owner does not name one */
+    uint64_t done;                   /* completed, degraded, failed and skipped */
+    double seconds;                  /* from its start to its end, or to its last sign of life */
+    double records_per_min;          /* over all of them */
+    int64_t eta_s;                   /* -1: not known, or it has ended */
+};
+
+/* The state of a run as it is: an active one whose process is certainly dead is LOST. Writes nothing. */
+enum run_state run_view_state(const struct run_row *row);
+
+/* A zeroed struct may be released. */
+void run_view_init(struct run_view *view, const struct run_row *row);
+void run_view_release(struct run_view *view);
+
+/* A number of the snapshot, named by its path ("latency_ms.p50"); false where it has none. */
+bool run_view_metric(const struct run_view *view, const char *path, double *out);
+
+/* All of it as one object. */
+void run_view_write_json(const struct run_view *view, struct json_writer *json);
+
+/* The list of `dobby runs`: its heading, and a line for each run. */
+DOBBY_NODISCARD dobby_code run_view_append_header(struct buffer *out, struct dobby_error *err);
+DOBBY_NODISCARD dobby_code run_view_append_row(struct buffer *out, const struct run_view *view,
+                                               struct dobby_error *err);
+/* A paragraph of labelled lines, for `dobby status --watch` and `dobby runs ID`. */
+DOBBY_NODISCARD dobby_code run_view_append_block(struct buffer *out, const struct run_view *view,
+                                                 struct dobby_error *err);
+/* One line without columns, for logs. */
+DOBBY_NODISCARD dobby_code run_view_append_line(struct buffer *out, const struct run_view *view,
+                                                struct dobby_error *err);
+
+#endif

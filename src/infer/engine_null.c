@@ -1,0 +1,470 @@
+/* The null engine. A request is in one of three places, all in one array that is there from the start:
+ *
+ *   QUEUED  -> RUNNING [advance: a session is free]
+ *   RUNNING -> DONE    [advance: its delay is over]
+ *   QUEUED  -> DONE    [null_cancel_queued], RUNNING -> DONE [null_cancel_all]
+ *   DONE    -> free    [null_wait] */
+#include "infer/engine_null.h"
+
+#include "base/crypto.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "infer/model/sampler.h"
+#include "os/clock.h"
+#include "os/thread.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* English prose: it passes every check that a plausible summary passes. */
+static const char fixed_text[] = "Text of the null engine, which reads no input and stands in for a summary.";
+static const char identity[] = "dobby null engine 1";
+
+enum {
+    BYTE_BITS = 8,
+    VOCABULARY = 1 << (BYTE_BITS * ENGINE_NULL_BYTES_A_TOKEN),
+    TEXT_TOKENS = (sizeof fixed_text - 1 + ENGINE_NULL_BYTES_A_TOKEN - 1) / ENGINE_NULL_BYTES_A_TOKEN,
+    /* What may be in flight, as the native engine: see engine_submit. */
+    UNTAKEN_PER_SESSION = 3,
+    UNTAKEN_MIN = 64
+};
+
+enum place { PLACE_FREE, PLACE_QUEUED, PLACE_RUNNING, PLACE_DONE };
+
+struct null_job {
+    enum place place;
+    uint64_t order; /* of submission */
+    uint64_t tag;
+    uint32_t tokens_in, tokens_max;
+    bool ignore_end, marked;
+    enum finish_reason finish;              /* once DONE */
+    int64_t submitted_ns, start_ns, end_ns; /* start and end once RUNNING */
+};
+
+struct null_engine {
+    struct engine engine; /* first: the caller's handle */
+    struct engine_info info;
+    char fingerprint[SHA256_HEX_BYTES];
+    char *marker; /* owned; NULL: none */
+    size_t marker_length;
+    bool fail_retryable;
+    int64_t delay_ns;
+
+    struct mutex lock;
+    struct condition changed; /* something was submitted or cancelled */
+    struct null_job *jobs;    /* job_capacity entries; all below is guarded by lock */
+    uint32_t job_capacity, untaken;
+    uint64_t order;
+    struct engine_stats stats;
+};
+
+const char *engine_null_text(void)
+{
+    return fixed_text;
+}
+
+/* ---- time ---------------------------------------------------------------------------------------- */
+
+static void finish(struct null_engine *null, struct null_job *job, enum finish_reason reason)
+{
+    if (job->place == PLACE_QUEUED)
+        null->stats.queued--;
+    else
+        null->stats.running--;
+    job->place = PLACE_DONE;
+    job->finish = reason;
+    null->stats.finished += reason == FINISH_END_TOKEN || reason == FINISH_LENGTH;
+    null->stats.failed += reason == FINISH_ERROR;
+    null->stats.canceled += reason == FINISH_CANCELED;
+}
+
+static struct null_job *first_queued(struct null_engine *null)
+{
+    struct null_job *first = NULL;
+    for (uint32_t i = 0; i < null->job_capacity && null->stats.queued > 0; i++) {
+        struct null_job *job = &null->jobs[i];
+        if (job->place == PLACE_QUEUED && (first == NULL || job->order < first->order))
+            first = job;
+    }
+    return first;
+}
+
+/* The running job that ends first; of those that end together the one submitted first. NULL: none runs. */
+static struct null_job *first_to_end(struct null_engine *null)
+{
+    struct null_job *first = NULL;
+    for (uint32_t i = 0; i < null->job_capacity && null->stats.running > 0; i++) {
+        struct null_job *job = &null->jobs[i];
+        if (job->place == PLACE_RUNNING && (first == NULL || job->end_ns < first->end_ns ||
+                                            (job->end_ns == first->end_ns && job->order < first->order)))
+            first = job;
+    }
+    return first;
+}
+
+static void start(struct null_engine *null, struct null_job *job, int64_t now_ns)
+{
+    null->stats.queued--;
+    null->stats.running++;
+    null->stats.prefill_tokens += job->tokens_in;
+    job->place = PLACE_RUNNING;
+    job->start_ns = now_ns > job->submitted_ns ? now_ns : job->submitted_ns;
+    job->end_ns = job->start_ns + null->delay_ns;
+}
+
+/* The tokens that a request generates, the end token left out. */
+static uint32_t tokens_out_of(const struct null_job *job)
+{
+    return job->ignore_end || job->tokens_max < TEXT_TOKENS ? job->tokens_max : TEXT_TOKENS;
+}
+
+static enum finish_reason reason_of(const struct null_job *job)
+{
+    if (job->marked)
+        return FINISH_ERROR;
+    /* The end token is generated too, so a text that fills the limit was cut off. */
+    return job->ignore_end || job->tokens_max <= TEXT_TOKENS ? FINISH_LENGTH : FINISH_END_TOKEN;
+}
+
+/* Brings every job to where it is at now_ns: places are filled at the moment that one became free. */
+static void advance(struct null_engine *null, int64_t now_ns)
+{
+    struct null_job *job;
+    while (null->stats.running < null->info.sessions && (job = first_queued(null)) != NULL)
+        start(null, job, job->submitted_ns);
+    while ((job = first_to_end(null)) != NULL && job->end_ns <= now_ns) {
+        const int64_t end_ns = job->end_ns;
+        finish(null, job, reason_of(job));
+        null->stats.decode_tokens += job->finish == FINISH_ERROR ? 0 : tokens_out_of(job);
+        if ((job = first_queued(null)) != NULL)
+            start(null, job, end_ns);
+    }
+}
+
+/* ---- the interface ------------------------------------------------------------------------------- */
+
+static void null_close(struct engine *engine)
+{
+    struct null_engine *null = (struct null_engine *)engine;
+    condition_release(&null->changed);
+    mutex_release(&null->lock);
+    free(null->marker);
+    free(null->jobs);
+    free(null);
+}
+
+static const struct engine_info *null_info(const struct engine *engine)
+{
+    return &((const struct null_engine *)engine)->info;
+}
+
+static dobby_code reserve(struct token_list *list, size_t more, struct dobby_error *err)
+{
+    if (list->capacity - list->count >= more)
+        return DOBBY_OK;
+    const size_t capacity = list->count + more > 2 * list->capacity ? list->count + more : 2 * list->capacity;
+    int32_t *ids = realloc(list->ids, capacity * sizeof *ids);
+    if (ids == NULL)
+        return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "%zu tokens", capacity);
+    list->ids = ids;
+    list->capacity = capacity;
+    return DOBBY_OK;
+}
+
+/* Three bytes make a token, the first in the lowest bits; the last token is filled up with zeros. */
+static dobby_code null_tokenize(struct engine *engine, const struct text_span *spans, size_t count,
+                                struct token_list *out, struct dobby_error *err)
+{
+    (void)engine;
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (spans[i].length > LIMIT_BUFFER_BYTES - bytes)
+            return DOBBY_FAIL(err, DOBBY_LIMIT_EXCEEDED, "a prompt of more than %zu bytes",
+                              LIMIT_BUFFER_BYTES);
+        bytes += spans[i].length;
+    }
+    const size_t tokens = (bytes + ENGINE_NULL_BYTES_A_TOKEN - 1) / ENGINE_NULL_BYTES_A_TOKEN;
+    const dobby_code code = reserve(out, tokens, err);
+    if (code != DOBBY_OK)
+        return code;
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < spans[i].length; j++, at++) {
+            const int32_t value = (unsigned char)spans[i].bytes[j];
+            int32_t *id = &out->ids[out->count + at / ENGINE_NULL_BYTES_A_TOKEN];
+            const size_t shift = at % ENGINE_NULL_BYTES_A_TOKEN * BYTE_BITS;
+            *id = shift == 0 ? value : *id | value << shift;
+        }
+    }
+    out->count += tokens;
+    return DOBBY_OK;
+}
+
+static bool is_marked(const struct null_engine *null, const struct engine_request *request)
+{
+    const size_t bytes = request->token_count * ENGINE_NULL_BYTES_A_TOKEN;
+    for (size_t i = 0; null->marker != NULL && i + null->marker_length <= bytes; i++) {
+        size_t same = 0;
+        while (same < null->marker_length) {
+            const size_t at = i + same, shift = at % ENGINE_NULL_BYTES_A_TOKEN * BYTE_BITS;
+            if ((char)(request->tokens[at / ENGINE_NULL_BYTES_A_TOKEN] >> shift) != null->marker[same])
+                break;
+            same++;
+        }
+        if (same == null->marker_length)
+            return true;
+    }
+    return false;
+}
+
+static dobby_code check(const struct null_engine *null, const struct engine_request *request,
+                        struct dobby_error *err)
+{
+    if (request->tokens_max == 0 || request->tokens_max > LIMIT_GENERATED_TOKENS)
+        return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "%u tokens to generate are not between 1 and %d",
+                          (unsigned)request->tokens_max, LIMIT_GENERATED_TOKENS);
+    if ((uint64_t)request->token_count + request->tokens_max > null->info.context_tokens)
+        return DOBBY_FAIL(err, DOBBY_CONTEXT_EXCEEDED,
+                          "%zu tokens of prompt and %u to generate, the context has %u", request->token_count,
+                          (unsigned)request->tokens_max, (unsigned)null->info.context_tokens);
+    for (size_t i = 0; i < request->token_count; i++)
+        if (request->tokens[i] < 0 || request->tokens[i] >= VOCABULARY)
+            return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT,
+                              "token %zu of the prompt is %d, the vocabulary has %d", i, request->tokens[i],
+                              VOCABULARY);
+    return sampling_check(&request->sampling, err);
+}
+
+static dobby_code null_submit(struct engine *engine, const struct engine_request *request,
+                              struct dobby_error *err)
+{
+    struct null_engine *null = (struct null_engine *)engine;
+    dobby_code code = check(null, request, err);
+    if (code != DOBBY_OK)
+        return code;
+    const bool marked = is_marked(null, request);
+    mutex_lock(&null->lock);
+    if (null->untaken < null->job_capacity) {
+        uint32_t i = 0;
+        while (null->jobs[i].place != PLACE_FREE)
+            i++;
+        null->jobs[i] = (struct null_job){.place = PLACE_QUEUED,
+                                          .order = null->order++,
+                                          .tag = request->tag,
+                                          .tokens_in = (uint32_t)request->token_count,
+                                          .tokens_max = request->tokens_max,
+                                          .ignore_end = request->ignore_end,
+                                          .marked = marked,
+                                          .submitted_ns = clock_monotonic_ns()};
+        null->untaken++;
+        null->stats.submitted++;
+        null->stats.queued++;
+        advance(null, null->jobs[i].submitted_ns);
+        condition_broadcast(&null->changed);
+    } else {
+        code = DOBBY_FAIL(err, DOBBY_QUEUE_FULL,
+                          "%u requests are in flight or their results not taken, the limit",
+                          (unsigned)null->untaken);
+    }
+    mutex_unlock(&null->lock);
+    return code;
+}
+
+/* A failure becomes the result's own: each request gets exactly one. */
+static void fill_text(const struct null_job *job, struct engine_result *result)
+{
+    const uint32_t count = tokens_out_of(job), with_end = count + (job->finish == FINISH_END_TOKEN);
+    const size_t text_length = sizeof fixed_text - 1;
+    result->text_length =
+        job->finish == FINISH_END_TOKEN ? text_length : (size_t)count * ENGINE_NULL_BYTES_A_TOKEN;
+    result->text = malloc(result->text_length + 1);
+    result->tokens = calloc(with_end, sizeof *result->tokens);
+    result->logprobs = calloc(with_end, sizeof *result->logprobs); /* certain: the logarithm of 1 */
+    if (result->text == NULL || result->tokens == NULL || result->logprobs == NULL) {
+        engine_result_release(result);
+        result->finish = FINISH_ERROR;
+        (void)DOBBY_FAIL(&result->error, DOBBY_OUT_OF_MEMORY, "a result of %u tokens", (unsigned)count);
+        return;
+    }
+    for (size_t i = 0; i < result->text_length; i++)
+        result->text[i] = fixed_text[i % text_length];
+    result->text[result->text_length] = '\0';
+    for (size_t i = 0; i < (size_t)count * ENGINE_NULL_BYTES_A_TOKEN; i++) {
+        const int32_t value = i < result->text_length ? (unsigned char)result->text[i] : 0;
+        result->tokens[i / ENGINE_NULL_BYTES_A_TOKEN] |= value << (i % ENGINE_NULL_BYTES_A_TOKEN * BYTE_BITS);
+    }
+    result->finish = job->finish;
+    result->tokens_out = count;
+    result->confidence = 1;
+}
+
+static void make_result(const struct null_engine *null, const struct null_job *job,
+                        struct engine_result *result)
+{
+    *result = (struct engine_result){0};
+    if (job->finish == FINISH_END_TOKEN || job->finish == FINISH_LENGTH) {
+        fill_text(job, result);
+    } else {
+        result->finish = job->finish;
+        result->text = calloc(1, 1);
+    }
+    if (job->finish == FINISH_ERROR)
+        (void)DOBBY_FAIL(&result->error, null->fail_retryable ? DOBBY_OUT_OF_MEMORY : DOBBY_NUMERIC_FAILURE,
+                         "the prompt holds the null engine's fail marker");
+    result->tag = job->tag;
+    result->tokens_in = job->tokens_in;
+    result->total_us = job->finish == FINISH_CANCELED ? 0 : (job->end_ns - job->start_ns) / 1000;
+    result->first_token_us = result->total_us;
+}
+
+static bool has_result(const struct null_engine *null)
+{
+    return null->untaken > null->stats.queued + null->stats.running;
+}
+
+/* Waits until there is a result, nothing is in flight, or the deadline has passed. */
+static void wait_for_result(struct null_engine *null, int64_t deadline_ns)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    advance(null, now_ns);
+    while (!has_result(null) && null->stats.running > 0 && now_ns < deadline_ns) {
+        const int64_t due_ns = first_to_end(null)->end_ns;
+        (void)condition_wait_until(&null->changed, &null->lock, due_ns < deadline_ns ? due_ns : deadline_ns);
+        now_ns = clock_monotonic_ns();
+        advance(null, now_ns);
+    }
+}
+
+static dobby_code null_wait(struct engine *engine, struct engine_result *results, size_t capacity,
+                            int64_t timeout_ms, size_t *count, struct dobby_error *err)
+{
+    (void)err;
+    struct null_engine *null = (struct null_engine *)engine;
+    mutex_lock(&null->lock);
+    const int64_t now_ns = clock_monotonic_ns(), ms_max = (INT64_MAX - now_ns) / 1000000;
+    wait_for_result(null, now_ns + (timeout_ms < ms_max ? timeout_ms : ms_max) * 1000000);
+    for (uint32_t i = 0; i < null->job_capacity && *count < capacity && has_result(null); i++) {
+        struct null_job *job = &null->jobs[i];
+        if (job->place != PLACE_DONE)
+            continue;
+        make_result(null, job, &results[(*count)++]);
+        job->place = PLACE_FREE;
+        null->untaken--;
+    }
+    mutex_unlock(&null->lock);
+    return DOBBY_OK;
+}
+
+static void cancel(struct engine *engine, bool running_too)
+{
+    struct null_engine *null = (struct null_engine *)engine;
+    mutex_lock(&null->lock);
+    advance(null, clock_monotonic_ns());
+    for (uint32_t i = 0; i < null->job_capacity; i++) {
+        struct null_job *job = &null->jobs[i];
+        if (job->place == PLACE_QUEUED || (running_too && job->place == PLACE_RUNNING))
+            finish(null, job, FINISH_CANCELED);
+    }
+    condition_broadcast(&null->changed);
+    mutex_unlock(&null->lock);
+}
+
+static void null_cancel_queued(struct engine *engine)
+{
+    cancel(engine, false);
+}
+
+static void null_cancel_all(struct engine *engine)
+{
+    cancel(engine, true);
+}
+
+static void null_stats(struct engine *engine, struct engine_stats *out)
+{
+    struct null_engine *null = (struct null_engine *)engine;
+    mutex_lock(&null->lock);
+    advance(null, clock_monotonic_ns());
+    *out = null->stats;
+    mutex_unlock(&null->lock);
+}
+
+static const struct engine_ops null_ops = {.close = null_close,
+                                           .info = null_info,
+                                           .tokenize = null_tokenize,
+                                           .submit = null_submit,
+                                           .wait = null_wait,
+                                           .cancel_queued = null_cancel_queued,
+                                           .cancel_all = null_cancel_all,
+                                           .stats = null_stats};
+
+/* ---- opening ------------------------------------------------------------------------------------- */
+
+static dobby_code check_options(const struct engine_null_options *options, struct dobby_error *err)
+{
+    if (options->sessions > LIMIT_SESSIONS)
+        return DOBBY_FAIL(err, DOBBY_LIMIT_EXCEEDED, "%u sessions, the limit is %d",
+                          (unsigned)options->sessions, LIMIT_SESSIONS);
+    if (options->context_tokens > LIMIT_CONTEXT_TOKENS)
+        return DOBBY_FAIL(err, DOBBY_LIMIT_EXCEEDED, "a context of %u tokens, the limit is %u",
+                          (unsigned)options->context_tokens, LIMIT_CONTEXT_TOKENS);
+    if (options->fail_marker != NULL && strlen(options->fail_marker) > LIMIT_LABEL_BYTES)
+        return DOBBY_FAIL(err, DOBBY_LIMIT_EXCEEDED, "a fail marker of %zu bytes, the limit is %d",
+                          strlen(options->fail_marker), LIMIT_LABEL_BYTES);
+    return DOBBY_OK;
+}
+
+static dobby_code fill(struct null_engine *null, const struct engine_null_options *options,
+                       struct dobby_error *err)
+{
+    uint8_t digest[SHA256_BYTES];
+    const uint32_t sessions = options->sessions > 0 ? options->sessions : ENGINE_NULL_SESSIONS;
+    const dobby_code code = sha256_of(identity, sizeof identity - 1, digest, err);
+    if (code != DOBBY_OK)
+        return code;
+    sha256_hex(digest, null->fingerprint);
+    null->info = (struct engine_info){
+        .model = "null",
+        .fingerprint = null->fingerprint,
+        .architecture = "null",
+        .precision = "none",
+        .kernels = "none",
+        .version = "null-1",
+        .vocabulary = VOCABULARY,
+        .context_tokens = options->context_tokens > 0 ? options->context_tokens : ENGINE_NULL_CONTEXT_TOKENS,
+        .sessions = sessions};
+    null->stats.sessions_now = sessions;
+    null->fail_retryable = options->fail_retryable;
+    null->delay_ns = options->delay_ms * (int64_t)1000000;
+    null->job_capacity = UNTAKEN_PER_SESSION * sessions + UNTAKEN_MIN;
+    null->jobs = calloc(null->job_capacity, sizeof *null->jobs);
+    if (null->jobs == NULL)
+        return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "%u sessions", (unsigned)sessions);
+    if (options->fail_marker != NULL && options->fail_marker[0] != '\0') {
+        null->marker = strdup(options->fail_marker);
+        if (null->marker == NULL)
+            return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the fail marker");
+        null->marker_length = strlen(null->marker);
+    }
+    return DOBBY_OK;
+}
+
+dobby_code engine_null_open(const struct engine_null_options *options, struct engine **out,
+                            struct dobby_error *err)
+{
+    *out = NULL;
+    dobby_code code = check_options(options, err);
+    if (code != DOBBY_OK)
+        return code;
+    struct null_engine *null = calloc(1, sizeof *null);
+    if (null == NULL)
+        return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the engine");
+    null->engine.ops = &null_ops;
+    mutex_init(&null->lock);
+    condition_init(&null->changed);
+    code = fill(null, options, err);
+    if (code == DOBBY_OK)
+        *out = &null->engine;
+    else
+        null_close(&null->engine);
+    return code;
+}

@@ -60,9 +60,6 @@ TIMED(timed_store, count, TIMED_STORE_OTHER,
 TIMED(timed_store, run_begin, TIMED_STORE_OTHER,
       (struct store * handle, const struct run_row *row, struct dobby_error *err),
       store_run_begin(self->inner, row, err))
-TIMED(timed_store, run_update, TIMED_STORE_OTHER,
-      (struct store * handle, const struct run_row *row, enum run_command *pending, struct dobby_error *err),
-      store_run_update(self->inner, row, pending, err))
 TIMED(timed_store, run_poll, TIMED_STORE_OTHER,
       (struct store * handle, const char *id, enum run_command *pending, struct dobby_error *err),
       store_run_poll(self->inner, id, pending, err))
@@ -91,6 +88,23 @@ static dobby_code settle(struct store *store, struct outcome *outcomes, size_t o
     take(self->calls, TIMED_SETTLE, since_ns);
     if (code == DOBBY_OK && outcome_count > 0 && self->calls->first_settle_ns == 0)
         self->calls->first_settle_ns = clock_monotonic_ns();
+    return code;
+}
+
+static dobby_code run_update(struct store *store, const struct run_row *row, enum run_command *pending,
+                             struct dobby_error *err)
+{
+    const struct timed_store *self = (const struct timed_store *)(void *)store;
+    struct timed_calls *calls = self->calls;
+    const int64_t since_ns = clock_monotonic_ns();
+    const dobby_code code = store_run_update(self->inner, row, pending, err);
+    take(calls, TIMED_STORE_OTHER, since_ns);
+    const int64_t now_ns = clock_monotonic_ns();
+    if (code == DOBBY_OK && calls->last_update_ns > 0 &&
+        now_ns - calls->last_update_ns > calls->update_gap_ns)
+        calls->update_gap_ns = now_ns - calls->last_update_ns;
+    if (code == DOBBY_OK)
+        calls->last_update_ns = now_ns;
     return code;
 }
 

@@ -24,6 +24,8 @@ struct timed_calls {
     uint64_t calls[TIMED_CALL_COUNT];
     /* Monotonic: when the engine got its first record, when the first results were stored; 0: not yet. */
     int64_t first_submit_ns, first_settle_ns;
+    /* When the run's row got its last metrics, and the longest time between two. */
+    int64_t last_update_ns, update_gap_ns;
 };
 
 struct timed_store {

@@ -90,6 +90,18 @@ dobby_code contracts_run(const struct contract_options *options, const char *lab
     }
     add(&bench, "records that fail", "%", 1, error_percent(&figures), "");
     add(&bench, "longest time between two reports of progress", "ms", 1000, figures.progress_gap_ms, "");
+    const struct pipeline_figures *longer = large_too ? &large : &figures;
+    if (longer->calls.update_gap_ns > 0) {
+        add(&bench, "longest time between two metrics in the database", "ms", 1000,
+            (double)longer->calls.update_gap_ns / 1e6, "");
+    } else {
+        const struct contract missing = {.row = "3.15",
+                                         .what = "longest time between two metrics in the database",
+                                         .engine = label,
+                                         .unit = "ms",
+                                         .limit = 1000};
+        contract_add_missing(list, &missing, "the run ended before its second metrics");
+    }
     add(&bench, "age of a report's figures when it comes", "ms", 100, figures.progress_age_ms, "");
     return DOBBY_OK;
 }

@@ -72,7 +72,7 @@
     X(MODEL_CORRUPT, "MODEL-0003", ERROR, FINAL, "the model file is damaged or truncated",                   \
       "download or copy the model again and compare its checksum")                                           \
     X(MODEL_UNSUPPORTED, "MODEL-0004", ERROR, FINAL, "the model uses something unsupported",                 \
-      "use a Qwen2 or Llama model in F32, F16, BF16 or Q8_0")                                                \
+      "use a Qwen2 or Llama model in F32, F16, BF16, Q8_0 or Q4_0")                                          \
     X(TOKENIZER_INVALID, "MODEL-0005", ERROR, FINAL, "the tokenizer is damaged",                             \
       "download or copy the model again and compare its checksum")                                           \
     X(TOKENIZER_UNSUPPORTED, "MODEL-0006", ERROR, FINAL, "the tokenizer uses something unsupported",         \

@@ -49,6 +49,7 @@ static const struct field engine_fields[] = {
     FIELD(engine, FIELD_NUMBER, p50_ms),
     FIELD(engine, FIELD_NUMBER, p95_ms),
     FIELD(engine, FIELD_NUMBER, p99_ms),
+    FIELD(engine, FIELD_NUMBER, first_1000_rss_mb),
     FIELD(engine, FIELD_NUMBER, peak_rss_mb),
 };
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

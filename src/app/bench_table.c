@@ -41,9 +41,9 @@ dobby_code bench_table_kernel(const struct kernel_figures *row, const struct ker
 
 dobby_code bench_table_engine_header(bool compares, struct buffer *out, struct dobby_error *err)
 {
-    return buffer_append_format(out, err, "%-14s %-10s %-7s %8s %7s %8s %9s %9s %8s %8s %8s %8s %8s%s\n",
+    return buffer_append_format(out, err, "%-14s %-10s %-7s %8s %7s %8s %9s %9s %8s %8s %8s %8s %8s %8s%s\n",
                                 "MODEL", "PRECISION", "SET", "SESSIONS", "RECORDS", "REC/MIN", "PREFILL/S",
-                                "DECODE/S", "FIRST MS", "P50 MS", "P95 MS", "P99 MS", "PEAK MB",
+                                "DECODE/S", "FIRST MS", "P50 MS", "P95 MS", "P99 MS", "1000 MB", "PEAK MB",
                                 compares ? "  REC/THEN  P99/THEN  MB/THEN" : "");
 }
 
@@ -59,10 +59,10 @@ dobby_code bench_table_engine(const struct engine_figures *row, const struct eng
         code = buffer_append_byte(out, ' ', err);
     if (code == DOBBY_OK)
         code = buffer_append_format(
-            out, err, " %-10s %-7s %8s %7" PRIu64 " %8.1f %9.0f %9.0f %8.1f %8.1f %8.1f %8.1f %8.0f",
+            out, err, " %-10s %-7s %8s %7" PRIu64 " %8.1f %9.0f %9.0f %8.1f %8.1f %8.1f %8.1f %8.1f %8.1f",
             row->precision, row->kernels, sessions, row->records, row->records_per_min,
             row->prefill_tokens_per_s, row->decode_tokens_per_s, row->first_token_ms, row->p50_ms,
-            row->p95_ms, row->p99_ms, row->peak_rss_mb);
+            row->p95_ms, row->p99_ms, row->first_1000_rss_mb, row->peak_rss_mb);
     if (code == DOBBY_OK && then != NULL)
         code = buffer_append_format(out, err, "  %8s  %8s  %7s",
                                     ratio_text(row->records_per_min, then->records_per_min, first),

@@ -319,8 +319,9 @@ const struct command command_bench_engine = {
         "machine just the sessions), for --seconds, and until all are done. REC/MIN is of the whole row, its "
         "beginning and end included. PREFILL/S and DECODE/S are the tokens of either kind that were computed "
         "each second. FIRST MS (the median) and the latencies count from a record's admission. PEAK MB is "
-        "the "
-        "process' memory in this row, loading included.",
+        "the process' memory in this row, loading included; 1000 MB what it was when 1,000 records were done "
+        "(or "
+        "all of them): in a long row the two tell whether memory grows.",
     .options = OPTION_LIST(engine_options),
     .run = run_engine,
 };

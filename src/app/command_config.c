@@ -47,7 +47,7 @@ static dobby_code append_text(struct buffer *out, const struct config *config, s
 static void write_value(struct json_writer *json, const struct config_key_spec *spec,
                         const struct config_value *value, const char *masked)
 {
-    if (spec->type == CONFIG_INTEGER)
+    if (spec->type == CONFIG_INTEGER && !(spec->zero_is_auto && value->integer == 0))
         json_put_integer(json, value->integer);
     else if (spec->type == CONFIG_NUMBER)
         json_put_number(json, value->number);

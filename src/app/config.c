@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum { RANGE_TEXT_BYTES = 96, PLACE_TEXT_BYTES = 160 };
+#define AUTO "auto" /* of keys whose 0 means that */
 
 /* ---- one value ---------------------------------------------------------------------------------- */
 
@@ -52,6 +53,8 @@ static bool read_value(const struct config_key_spec *spec, const char *text, str
     errno = 0;
     switch (spec->type) {
     case CONFIG_INTEGER:
+        if (spec->zero_is_auto && strcmp(text, AUTO) == 0)
+            return true;
         value->integer = strtoll(text, &end, 10);
         value->number = (double)value->integer;
         break;
@@ -82,7 +85,8 @@ dobby_code config_set(struct config *config, enum config_key key, const char *te
         return refuse(spec, text, source, err);
     if (source->origin < config->values[key].source.origin)
         return DOBBY_OK;
-    value.text = arena_copy(&config->memory, text, strlen(text));
+    const char *written = spec->zero_is_auto && value.integer == 0 ? AUTO : text;
+    value.text = arena_copy(&config->memory, written, strlen(written));
     value.source.name = arena_copy(&config->memory, source->name, strlen(source->name));
     if (value.text == NULL || value.source.name == NULL)
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "keeping %s", spec->name);
@@ -157,7 +161,8 @@ static dobby_code take_entry(void *context, const struct toml_entry *entry, stru
     const struct config_key_spec *spec = &config_keys[key];
     const struct config_source source = {
         .origin = CONFIG_FROM_FILE, .name = reading->name, .line = entry->line, .column = entry->column};
-    const bool wants_text = spec->type == CONFIG_TEXT || spec->type == CONFIG_CHOICE;
+    const bool is_auto = spec->zero_is_auto && entry->type == TOML_TEXT && strcmp(entry->text, AUTO) == 0;
+    const bool wants_text = spec->type == CONFIG_TEXT || spec->type == CONFIG_CHOICE || is_auto;
     char number[40];
     if (wants_text && entry->type == TOML_TEXT && strlen(entry->text) == entry->text_length)
         return config_set(reading->config, key, entry->text, &source, err);

@@ -53,6 +53,7 @@ struct config_key_spec {
     enum config_type type;
     const char *default_text;
     double minimum, maximum; /* of INTEGER and NUMBER, inclusive; integers are exact up to 2^53 */
+    bool zero_is_auto;       /* of INTEGER: 0 is written "auto", and read either way */
     const char *choices[CONFIG_CHOICES_MAX];
     const char *environment[CONFIG_ENVIRONMENT_MAX]; /* the first that is set and not empty counts */
     const char *help;
@@ -78,7 +79,7 @@ struct config_source {
 };
 
 struct config_value {
-    const char *text; /* as written; for INTEGER and NUMBER too */
+    const char *text; /* as written; for INTEGER and NUMBER too, but "auto" where that is what 0 means */
     int64_t integer;
     double number;
     struct config_source source;

@@ -28,16 +28,19 @@ const struct config_key_spec config_keys[CONFIG_KEY_COUNT] = {
                                     "test the rest"},
     [CONFIG_ENGINE_THREADS] = {.name = "engine.threads",
                                .type = CONFIG_INTEGER,
-                               .default_text = "0",
+                               .default_text = "auto",
                                .maximum = LIMIT_THREADS,
+                               .zero_is_auto = true,
                                .environment = {"DOBBY_ENGINE_THREADS"},
-                               .help = "threads that compute; 0: one per processor"},
+                               .help = "threads that compute; auto: one per processor"},
     [CONFIG_ENGINE_SESSIONS] = {.name = "engine.sessions",
                                 .type = CONFIG_INTEGER,
-                                .default_text = "0",
+                                .default_text = "auto",
                                 .maximum = LIMIT_SESSIONS,
+                                .zero_is_auto = true,
                                 .environment = {"DOBBY_ENGINE_SESSIONS"},
-                                .help = "records in the engine at once; 0: chosen for the model and machine"},
+                                .help = "records in the engine at once; auto: what measures best on this "
+                                        "machine"},
     [CONFIG_ENGINE_CONTEXT_TOKENS] = {.name = "engine.context_tokens",
                                       .type = CONFIG_INTEGER,
                                       .default_text = "0",
@@ -53,10 +56,10 @@ const struct config_key_spec config_keys[CONFIG_KEY_COUNT] = {
     [CONFIG_ENGINE_PRECISION] = {.name = "engine.precision",
                                  .type = CONFIG_CHOICE,
                                  .default_text = "auto",
-                                 .choices = {"auto", "exact", "bf16", "int8"},
+                                 .choices = {"auto", "exact", "bf16", "int8", "int4"},
                                  .environment = {"DOBBY_ENGINE_PRECISION"},
-                                 .help = "exact: weights as stored, F32 arithmetic; auto: the fastest here "
-                                         "that is as good"},
+                                 .help = "exact: weights as stored, F32 arithmetic; int4: half of int8's "
+                                         "memory, loses more; auto: the fastest here that is as good"},
     [CONFIG_ENGINE_NULL_DELAY_MS] = {.name = "engine.null_delay_ms",
                                      .type = CONFIG_INTEGER,
                                      .default_text = "0",
@@ -225,7 +228,8 @@ void config_key_range(const struct config_key_spec *spec, char *out, size_t out_
     size_t used = 0;
     switch (spec->type) {
     case CONFIG_INTEGER:
-        snprintf(out, out_bytes, "an integer from %.0f to %.0f", spec->minimum, spec->maximum);
+        snprintf(out, out_bytes, "%san integer from %.0f to %.0f", spec->zero_is_auto ? "auto or " : "",
+                 spec->zero_is_auto ? 1.0 : spec->minimum, spec->maximum);
         break;
     case CONFIG_NUMBER:
         snprintf(out, out_bytes, "a number from %g to %g", spec->minimum, spec->maximum);

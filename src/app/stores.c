@@ -1,5 +1,6 @@
 #include "app/stores.h"
 
+#include "os/clock.h"
 #include "os/file.h"
 
 #include <string.h>
@@ -57,7 +58,13 @@ dobby_code stores_open_for_run(const struct config *config, struct store **out, 
 {
     enum { WAIT_MS_MAX = 200 };
     const int64_t wait_ms = config_integer(config, CONFIG_STORE_BUSY_TIMEOUT_MS);
-    return open_store(config, SQLITE_ACCESS_WRITE, wait_ms < WAIT_MS_MAX ? wait_ms : WAIT_MS_MAX, out, err);
+    const int64_t end_ns = clock_monotonic_ns() + wait_ms * 1000000;
+    dobby_code code;
+    do /* opening may have to wait for the whole time, since nothing goes on meanwhile */
+        code =
+            open_store(config, SQLITE_ACCESS_WRITE, wait_ms < WAIT_MS_MAX ? wait_ms : WAIT_MS_MAX, out, err);
+    while (code == DOBBY_STORE_BUSY && clock_monotonic_ns() < end_ns);
+    return code;
 }
 
 dobby_code stores_directory(const struct config *config, const char *named, struct buffer *out,

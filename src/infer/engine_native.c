@@ -185,9 +185,11 @@ static dobby_code settle(const struct engine_native_options *options, const stru
 
 static void format_precision(enum tensor_type weights, enum product product, char out[ENGINE_PRECISION_BYTES])
 {
+    /* Weights of four bits are multiplied as INT8. */
+    const enum product arithmetic = product == PRODUCT_INT4 ? PRODUCT_INT8 : product;
     (void)snprintf(out, ENGINE_PRECISION_BYTES, "%s/%s",
                    product == PRODUCT_F32 ? tensor_type_name(weights) : product_name(product),
-                   product_name(product));
+                   product_name(arithmetic));
     for (char *at = out; *at != '\0'; at++)
         *at = (char)tolower((unsigned char)*at);
 }
@@ -225,21 +227,32 @@ static dobby_code fill_info(struct native *native, const struct scheduler_option
     return DOBBY_OK;
 }
 
-static dobby_code parse_precision(const char *name, enum product *out, struct dobby_error *err)
+/* The set and the product; PRODUCT_UNKNOWN stays what the weights' type decides. */
+static dobby_code choose_kernels(const struct engine_native_options *options, const struct kernels **kernels,
+                                 enum product *out, struct dobby_error *err)
 {
+    const char *name = options->precision;
     static const struct {
         const char *name;
         enum product product;
     } names[] = {
-        {"auto", PRODUCT_UNKNOWN}, {"exact", PRODUCT_F32}, {"bf16", PRODUCT_BF16}, {"int8", PRODUCT_INT8}};
+        {"auto", PRODUCT_UNKNOWN}, {"exact", PRODUCT_F32}, {"bf16", PRODUCT_BF16},
+        {"int8", PRODUCT_INT8},    {"int4", PRODUCT_INT4},
+    };
+    dobby_code code = kernels_choose(options->kernels, kernels, err);
+    if (code != DOBBY_OK)
+        return code;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(name != NULL ? name : "auto", names[i].name) == 0) {
             *out = names[i].product;
+            if (*out == PRODUCT_INT4 && !(*kernels)->has_int4)
+                return DOBBY_FAIL(err, DOBBY_CPU_UNSUPPORTED, "the %s kernels have no precision int4",
+                                  (*kernels)->name);
             return DOBBY_OK;
         }
     }
-    return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "there is no precision %.32s: auto, exact, bf16 or int8",
-                      name);
+    return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT,
+                      "there is no precision %.32s: auto, exact, bf16, int8 or int4", name);
 }
 
 dobby_code engine_native_choose(const struct engine_native_options *options, enum tensor_type weights,
@@ -248,9 +261,7 @@ dobby_code engine_native_choose(const struct engine_native_options *options, enu
     const struct kernels *kernels;
     enum product product = PRODUCT_UNKNOWN;
     *out = (struct engine_native_choice){0};
-    dobby_code code = kernels_choose(options->kernels, &kernels, err);
-    if (code == DOBBY_OK)
-        code = parse_precision(options->precision, &product, err);
+    dobby_code code = choose_kernels(options, &kernels, &product, err);
     if (code != DOBBY_OK)
         return code;
     if (product == PRODUCT_UNKNOWN)
@@ -268,9 +279,7 @@ static dobby_code make_model(struct native *native, const struct engine_native_o
     struct model_config shape;
     const struct model_config *config = &shape;
     enum product product = PRODUCT_UNKNOWN;
-    dobby_code code = kernels_choose(options->kernels, &kernels, err);
-    if (code == DOBBY_OK)
-        code = parse_precision(options->precision, &product, err);
+    dobby_code code = choose_kernels(options, &kernels, &product, err);
     if (code == DOBBY_OK && options->shape != NULL) {
         code = model_shape_find(options->shape, &shape, err);
     } else if (code == DOBBY_OK) {

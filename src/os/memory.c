@@ -5,7 +5,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { LARGE_PAGE_BYTES = 2 << 20, CACHE_LINE_BYTES = 64 };
+static const size_t CACHE_LINE_BYTES = 64;
+static const size_t HUGE_PAGE_BYTES = (size_t)2 << 20; /* of x86-64, and of most that have others */
 
 /* The container's limit; 0 where there is none. */
 static uint64_t cgroup_limit(void)
@@ -51,19 +52,16 @@ uint64_t memory_available_bytes(void)
     return rest < machine ? rest : machine;
 }
 
-void *memory_large_new(size_t bytes)
+void *memory_allocate(size_t bytes)
 {
-    const size_t alignment = bytes >= LARGE_PAGE_BYTES ? LARGE_PAGE_BYTES : CACHE_LINE_BYTES;
-    if (bytes > SIZE_MAX - CACHE_LINE_BYTES)
+    const size_t huge_bytes = bytes / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    const size_t alignment = huge_bytes > 0 ? HUGE_PAGE_BYTES : CACHE_LINE_BYTES;
+    void *memory = NULL;
+    if (bytes > SIZE_MAX - HUGE_PAGE_BYTES || posix_memalign(&memory, alignment, bytes > 0 ? bytes : 1) != 0)
         return NULL;
-    const size_t whole =
-        bytes > 0 ? (bytes + CACHE_LINE_BYTES - 1) / CACHE_LINE_BYTES * CACHE_LINE_BYTES : CACHE_LINE_BYTES;
-    void *memory = aligned_alloc(alignment, whole);
-#ifdef MADV_HUGEPAGE
-    /* Only whole large pages: the last part of one would take memory that nobody uses. A kernel without them
-     * refuses, and nothing is lost. */
-    if (memory != NULL && whole >= LARGE_PAGE_BYTES)
-        (void)madvise(memory, whole / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES, MADV_HUGEPAGE);
+#if defined(MADV_HUGEPAGE)
+    if (huge_bytes > 0)
+        (void)madvise(memory, huge_bytes, MADV_HUGEPAGE); /* an advice: without it all works as well */
 #endif
     return memory;
 }

@@ -1,4 +1,4 @@
-/* How much memory there is, and memory for what is large. */
+/* How much memory there is, and large pieces of it. */
 #ifndef OS_MEMORY_H
 #define OS_MEMORY_H
 
@@ -11,9 +11,9 @@ uint64_t memory_total_bytes(void);
 /* Of those what is not in use now, or can be taken back from caches at once. 0 where unknown. */
 uint64_t memory_available_bytes(void);
 
-/* Memory for what loops run over: aligned to 64 bytes, and where it is large on pages of 2 MB if the kernel
- * has them (a page's look-up costs a hundred cycles and more in a virtual machine). Not zeroed. Freed by
- * free(). NULL: there is none. */
-void *memory_large_new(size_t bytes);
+/* Uninitialised memory at a cache line; free releases it. Whole huge pages of it are asked for as such:
+ * weights that stream by otherwise wait for the page table as long as for themselves, twice as long in a
+ * virtual machine. NULL: there is not enough. */
+void *memory_allocate(size_t bytes);
 
 #endif

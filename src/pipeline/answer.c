@@ -125,7 +125,7 @@ static dobby_code take_text(struct run *run, struct job *job, struct engine_resu
         release_job(run, job);
         return code;
     }
-    breaker_success(&run->engine_health.breaker);
+    run_engine_record_good(run);
     int64_t now_ns = clock_monotonic_ns();
     histogram_add(&run->latency_us, (now_ns - job->submitted_ns) / 1000);
     concurrency_completed(&run->concurrency, now_ns);

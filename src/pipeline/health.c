@@ -8,6 +8,10 @@
  *   half_open -> closed      [run_store_code OK; run_probe_answered with a text]
  *   half_open -> open        [the same with a failure: twice as long]
  *
+ * Failures in a row are held against nobody until the probe has told records from engine. When it works and
+ * the same records fail again, they are charged: else records that always fail would be taken and pardoned
+ * for ever where no good one is left to end the row.
+ *
  * While the engine's breaker is not closed nothing is claimed and all leases go back; while the store's is
  * not, nothing can be claimed or saved, and what the engine finishes waits in the outbox. */
 #include "observe/log.h"
@@ -19,6 +23,7 @@
 
 enum {
     ENGINE_FAILURES_MAX = 8, /* records in a row: that many bad ones side by side are rare */
+    ENGINE_FAILURES_LIMIT = 1 << 20,
     STOP_OUTAGE_MS_MAX = 3000,
     ENGINE_COOL_DOWN_MS_MAX = 30 * 1000,
     PROBE_MS_MAX = 30 * 1000,
@@ -112,12 +117,13 @@ bool run_store_wait(struct run *run, dobby_code *code, const struct dobby_error 
 
 /* ---- the engine ---- */
 
-static void begin_outage(struct run *run)
+static void begin_outage(struct run *run, bool pardon)
 {
     run->cancels_ours = true;
     run_release_batch(run);
     run_drop_jobs(run, true);
-    outbox_pardon(&run->outbox);
+    if (pardon)
+        outbox_pardon(&run->outbox);
     engine_cancel_all(run->engine);
 }
 
@@ -129,7 +135,7 @@ dobby_code run_engine_code(struct run *run, dobby_code code, const struct dobby_
     bool first = run->engine_health.breaker.state == BREAKER_CLOSED;
     code = trip(run, &run->engine_health, "engine", code, failure, err);
     if (code == DOBBY_OK && first)
-        begin_outage(run);
+        begin_outage(run, true);
     return code;
 }
 
@@ -147,8 +153,16 @@ dobby_code run_engine_record_failed(struct run *run, const struct lease *lease,
     run->engine_health.error = *failure;
     log_write(LOG_INFO, "run.outage", "many records failed in a row: trying the engine by itself",
               LOG_TEXT("of", "engine"), LOG_TEXT("error", dobby_code_id(failure->code)));
-    begin_outage(run);
+    begin_outage(run, !run->vouched);
     return DOBBY_OK;
+}
+
+void run_engine_record_good(struct run *run)
+{
+    struct breaker *breaker = &run->engine_health.breaker;
+    breaker->policy.failures_max = ENGINE_FAILURES_MAX;
+    run->vouched = false;
+    breaker_success(breaker);
 }
 
 static dobby_code send_probe(struct run *run, struct dobby_error *err)
@@ -204,9 +218,14 @@ dobby_code run_probe_answered(struct run *run, const struct engine_result *resul
     if (result->finish == FINISH_END_TOKEN || result->finish == FINISH_LENGTH) {
         log_write(LOG_INFO, "run.outage_over", "it works again", LOG_TEXT("of", "engine"),
                   LOG_INTEGER("ms", breaker_trouble_ns(breaker, clock_monotonic_ns()) / 1000000));
+        /* So it was the records. Where all are bad, asking after every few would take for ever. */
+        if (breaker->policy.failures_max <= ENGINE_FAILURES_LIMIT / 2)
+            breaker->policy.failures_max *= 2;
         breaker_success(breaker);
+        run->vouched = true;
         return DOBBY_OK;
     }
+    run->vouched = false;
     if (result->finish == FINISH_ERROR)
         return trip(run, &run->engine_health, "engine", result->error.code, &result->error, err);
     breaker_failure(breaker, clock_monotonic_ns());

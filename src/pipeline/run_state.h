@@ -94,7 +94,8 @@ struct run {
     bool engine_broken; /* it answered what nobody asked: no other answer is waited for */
     bool cancels_ours;  /* results that say CANCELED are no news */
     struct dependency store_health, engine_health;
-    bool probing;    /* a probe is in the engine */
+    bool probing; /* a probe is in the engine */
+    bool vouched; /* the last text that came from the engine is a probe's: failures since are the records' */
     uint64_t probes; /* made; the number of the last one */
     int64_t probe_sent_ns;
     uint64_t tokens_inferred;
@@ -180,6 +181,8 @@ DOBBY_NODISCARD dobby_code run_engine_code(struct run *run, dobby_code code,
 DOBBY_NODISCARD dobby_code run_engine_record_failed(struct run *run, const struct lease *lease,
                                                     const struct dobby_error *failure,
                                                     struct dobby_error *err);
+/* One record was answered: the engine works. */
+void run_engine_record_good(struct run *run);
 /* Sends a probe when it is time for one. */
 DOBBY_NODISCARD dobby_code run_probe(struct run *run, struct dobby_error *err);
 DOBBY_NODISCARD dobby_code run_probe_answered(struct run *run, const struct engine_result *result,

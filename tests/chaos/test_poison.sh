@@ -22,4 +22,16 @@ check "status" "$program" status
 grep -q ' failed ' out && pass "status has the reason" || fail "status has the reason" "$(cat out)"
 "$program" list --state failed --json | jq -e '.[0].error_id and .[0].reason' >/dev/null && pass "list has the reason" ||
     fail "list has the reason"
+
+# Forty side by side, and at last no good one among them: they look like a failing engine, and are told apart.
+add_records 100
+for ((i = 0; i < 40; i++)); do echo "/* poison for the engine, $i */" >"source/z_$i.c"; done
+add_records 0
+records=$((records + 40))
+start worker
+await worker
+same "the run says that records failed" "$status" 3
+settled "forty bad records in a row" 41
+same "each had its attempts" "$(query 'SELECT min(tries), max(tries) FROM record WHERE state = 5')" "$tries|$tries"
+same "no good one was tried twice" "$(query 'SELECT count(*) FROM record WHERE tries > 1 AND state <> 5')" 0
 finish

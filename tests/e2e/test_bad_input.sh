@@ -11,7 +11,7 @@ model=$("$program" config show --json >/dev/null && realpath "$scripts/../../mod
 refuse "no command" 2 APP-0001 "a command is missing" "$program"
 refuse "an unknown command" 2 APP-0001 "did you mean: dobby status?" "$program" statsu
 refuse "an unknown flag" 2 APP-0001 "did you mean --sessions?" "$program" run --sesions 2
-refuse "a value out of range" 2 APP-0001 "from 0 to 256" "$program" run --threads 1000
+refuse "a value out of range" 2 APP-0001 "from 1 to 256" "$program" run --threads 1000
 refuse "a missing value" 2 APP-0001 "--db needs a value" "$program" run --db
 refuse "a missing argument" 2 APP-0001 "needs PATH" "$program" ingest
 refuse "an argument too many" 2 APP-0001 "one argument too many" "$program" status now

@@ -24,6 +24,9 @@ check "bench engine of the embedded model" "$program" bench engine --model "$(re
     --sessions 1 --records 1 --precision exact --json
 same "its row" "$(jq -c '[.engine[] | [.model, .precision]]' out)" '[["dobby-nano","q8_0/f32"]]'
 
+# Memory stays what it was when the first thousand records were done.
+check "bench engine, a long row" "$program" bench engine --shape tiny --sessions 64 --records 3000 --json
+same "memory is flat" "$(jq -c '.engine[0] | .records == 3000 and .peak_rss_mb < .first_1000_rss_mb + 4' out)" true
 check "bench engine --against" "$program" bench engine --shape tiny --sessions 1,2 --records 2 --against engine.json
 same "a ratio where there is one" "$(grep -c '^tiny .*[0-9]x ' out) $(grep -c '^tiny ' out)" "1 2"
 check "bench kernels --against" "$program" bench kernels --only qkv --seconds 0 --json --against kernels.json
@@ -64,7 +67,7 @@ refuse "sessions that are none" 2 APP-0001 "--sessions must be" "$program" bench
 refuse "no sessions" 2 APP-0001 "--sessions must be" "$program" bench engine --sessions 0
 refuse "an unknown shape" 2 APP-0001 "there is no shape 'large'" "$program" bench engine --shape large
 refuse "an unknown kernel" 2 APP-0001 "no kernel is called 'upp'" "$program" bench kernels --only upp
-refuse "an unknown precision" 2 APP-0001 "one of: auto, exact, bf16, int8" "$program" bench engine --precision f16
+refuse "an unknown precision" 2 APP-0001 "one of: auto, exact, bf16, int8, int4" "$program" bench engine --precision f16
 refuse "a report that is not there" 6 OS-0002 "nothing.json" "$program" bench kernels --against nothing.json
 echo '[]' >list.json
 refuse "a report that is none" 1 BASE-0003 "a report is an object" "$program" bench kernels --against list.json

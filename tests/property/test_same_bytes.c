@@ -2,6 +2,7 @@
  * tokens and log-probabilities, bit for bit, at any number of sessions and threads, in any order, cut by any
  * limit of the KV cache. Greedy and seeded sampling. */
 #include "infer/engine_native.h"
+#include "os/thread_pool.h"
 #include "unit/test.h"
 
 #include <stdlib.h>
@@ -49,8 +50,7 @@ static void make_prompts(struct engine *engine)
     }
 }
 
-/* order: request number k is submitted as the order[k]-th. */
-static void run_all(struct engine *engine, const size_t order[REQUESTS], struct engine_result out[REQUESTS])
+static void submit_all(struct engine *engine, const size_t order[REQUESTS])
 {
     struct dobby_error err;
     for (size_t k = 0; k < REQUESTS; k++) {
@@ -62,6 +62,11 @@ static void run_all(struct engine *engine, const size_t order[REQUESTS], struct 
                                                .sampling = samplings[i % COUNT_OF(samplings)]};
         assert_ok(engine_submit(engine, &request, &err), &err);
     }
+}
+
+static void take_all(struct engine *engine, struct engine_result out[REQUESTS])
+{
+    struct dobby_error err;
     for (size_t done = 0; done < REQUESTS;) {
         struct engine_result result;
         size_t count;
@@ -71,6 +76,13 @@ static void run_all(struct engine *engine, const size_t order[REQUESTS], struct 
         out[result.tag] = result;
         done++;
     }
+}
+
+/* order: request number k is submitted as the order[k]-th. */
+static void run_all(struct engine *engine, const size_t order[REQUESTS], struct engine_result out[REQUESTS])
+{
+    submit_all(engine, order);
+    take_all(engine, out);
 }
 
 static void assert_same(const struct engine_result *a, const struct engine_result *b, const char *what)
@@ -89,6 +101,36 @@ static void release_all(struct engine_result results[REQUESTS])
 {
     for (size_t i = 0; i < REQUESTS; i++)
         engine_result_release(&results[i]);
+}
+
+/* Engines of one process take turns on the same threads: no more than the widest asks for. */
+static void run_two_engines(const struct engine_result want[REQUESTS])
+{
+    static const struct {
+        uint32_t sessions, threads;
+    } engines[] = {{5, 2}, {16, 3}};
+    enum { ENGINES = COUNT_OF(engines) };
+    struct engine *open[ENGINES];
+    struct engine_result have[ENGINES][REQUESTS] = {{{0}}};
+    for (size_t i = 0; i < ENGINES; i++)
+        open[i] = open_engine(engines[i].sessions, engines[i].threads, 0);
+    assert_int_equal(thread_pool_workers(), 2);
+    for (size_t i = 0; i < ENGINES; i++) {
+        size_t order[REQUESTS];
+        for (size_t k = 0; k < REQUESTS; k++)
+            order[k] = (k * 5 + i) % REQUESTS;
+        submit_all(open[i], order);
+    }
+    for (size_t i = 0; i < ENGINES; i++) {
+        take_all(open[i], have[i]);
+        for (size_t j = 0; j < REQUESTS; j++)
+            assert_same(&want[j], &have[i][j], "one of two engines at once");
+        release_all(have[i]);
+    }
+    assert_int_equal(thread_pool_workers(), 2);
+    for (size_t i = 0; i < ENGINES; i++)
+        engine_close(open[i]);
+    assert_int_equal(thread_pool_workers(), 0);
 }
 
 static void outputs_depend_on_their_request_alone(void **state)
@@ -126,6 +168,7 @@ static void outputs_depend_on_their_request_alone(void **state)
         }
         engine_close(engine);
     }
+    run_two_engines(want);
     /* The seed counts, so the equality above is not that of constants. */
     uint32_t distinct = 0;
     for (size_t i = 1; i < REQUESTS; i++)

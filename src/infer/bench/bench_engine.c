@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RESULTS_AT_ONCE = 64, WAIT_MS = 100 };
+enum { RESULTS_AT_ONCE = 64, WAIT_MS = 100, EARLY_RECORDS = 1000 };
 
 struct samples {
     double *values; /* owned */
@@ -24,6 +24,7 @@ struct bench {
     uint64_t ahead; /* records with the engine at once */
     uint64_t submitted, finished;
     int64_t start_ns, last_ns; /* last_ns: when the last result came */
+    double early_rss_mb;       /* the peak when EARLY_RECORDS had finished */
     struct samples first_token_ms, total_ms;
 };
 
@@ -95,6 +96,8 @@ static dobby_code take_result(struct bench *bench, const struct engine_result *r
     }
     bench->finished++;
     bench->last_ns = clock_monotonic_ns();
+    if (bench->finished <= EARLY_RECORDS)
+        bench->early_rss_mb = (double)process_peak_rss_bytes() / 1e6;
     dobby_code code = add_sample(&bench->first_token_ms, (double)result->first_token_us / 1e3, err);
     if (code == DOBBY_OK)
         code = add_sample(&bench->total_ms, (double)result->total_us / 1e3, err);
@@ -180,6 +183,7 @@ static void fill_figures(struct bench *bench, const struct engine_stats *before,
         .p50_ms = bench_percentile(total->values, total->count, 50),
         .p95_ms = bench_percentile(total->values, total->count, 95),
         .p99_ms = bench_percentile(total->values, total->count, 99),
+        .first_1000_rss_mb = bench->early_rss_mb,
         .peak_rss_mb = (double)process_peak_rss_bytes() / 1e6,
     };
     if (out->seconds > 0) {

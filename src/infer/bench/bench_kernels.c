@@ -44,7 +44,7 @@ static const struct attention_shape attention_shapes[] = {
 enum {
     MATMUL_SHAPES = sizeof matmul_shapes / sizeof matmul_shapes[0],
     ATTENTION_SHAPES = sizeof attention_shapes / sizeof attention_shapes[0],
-    TYPES = 4,
+    TYPES = 5,
     ROWS_MAX = SETS_MAX * (MATMUL_SHAPES * (TYPES + PRODUCT_COUNT) + ATTENTION_SHAPES)
 };
 
@@ -75,7 +75,8 @@ static void plan_row(struct bench *bench, const struct plan_row *row)
  */
 static void plan_product(struct bench *bench, const struct kernels *kernels, enum product product)
 {
-    static const enum tensor_type types[TYPES] = {TENSOR_Q8_0, TENSOR_BF16, TENSOR_F16, TENSOR_F32};
+    static const enum tensor_type types[TYPES] = {TENSOR_Q8_0, TENSOR_Q4_0, TENSOR_BF16, TENSOR_F16,
+                                                  TENSOR_F32};
     for (size_t i = 0; i < MATMUL_SHAPES; i++) {
         struct plan_row row = {.kernels = kernels, .matmul = &matmul_shapes[i], .product = product};
         const size_t count = product == PRODUCT_F32 && row.matmul->every_type ? TYPES : 1;
@@ -91,7 +92,8 @@ static void plan_set(struct bench *bench, const struct kernels *kernels)
     /* AMX has no exact product of its own: it is the row of AVX-512. */
     for (int product = strcmp(kernels->name, "amx") == 0 ? PRODUCT_BF16 : PRODUCT_F32;
          product < PRODUCT_COUNT; product++)
-        plan_product(bench, kernels, (enum product)product);
+        if (product != PRODUCT_INT4 || kernels->has_int4)
+            plan_product(bench, kernels, (enum product)product);
     for (size_t i = 0; i < ATTENTION_SHAPES; i++)
         plan_row(bench, &(struct plan_row){.kernels = kernels, .attention = &attention_shapes[i]});
 }

@@ -25,7 +25,7 @@ dobby_code bench_ceilings_open(struct thread_pool *pool, struct bench_ceilings *
         out->far_bytes = (size_t)(memory / MEMORY_PARTS) / ALIGNMENT * ALIGNMENT;
     if (out->far_bytes < least)
         out->far_bytes = least;
-    out->far = memory_large_new(out->far_bytes);
+    out->far = memory_allocate(out->far_bytes);
     if (out->far == NULL) {
         const size_t bytes = out->far_bytes;
         *out = (struct bench_ceilings){0};

@@ -62,6 +62,8 @@ struct engine_figures {
     double first_token_ms; /* this and the next: from admission; the first is the median */
     double p50_ms, p95_ms, p99_ms;
     double
+        first_1000_rss_mb; /* the same when 1,000 records had finished, or all: what grows later is a leak */
+    double
         peak_rss_mb; /* of the process, since the engine was opened where the kernel allows it; 10^6 bytes */
     double rows_per_pass;
     double phase_percent[FIGURE_PHASES]; /* of the engine's time, by enum engine_phase */

@@ -17,7 +17,7 @@ void trial_fill(float *values, size_t count)
 void *trial_allocate(size_t count, size_t size)
 {
     const size_t bytes = count * size;
-    void *memory = memory_large_new(bytes);
+    void *memory = memory_allocate(bytes);
     if (memory != NULL)
         memset(memory, 0, bytes);
     return memory;

@@ -88,19 +88,20 @@ static void close_trial(struct trial *handle)
 static dobby_code make_tensor(enum tensor_type type, uint32_t rows, uint32_t columns, struct tensor *out,
                               struct dobby_error *err)
 {
-    enum { Q8_0_COLUMNS = 32, Q8_0_BYTES = 34 };
+    enum { BLOCK_COLUMNS = 32 };
+    const size_t block_bytes = type == TENSOR_Q8_0 ? 34 : type == TENSOR_Q4_0 ? 18 : 0;
     const size_t count = (size_t)rows * columns;
-    const size_t bytes = type == TENSOR_F32    ? count * sizeof(float)
-                         : type == TENSOR_Q8_0 ? count / Q8_0_COLUMNS * Q8_0_BYTES
-                                               : count * sizeof(uint16_t);
+    const size_t bytes = type == TENSOR_F32 ? count * sizeof(float)
+                         : block_bytes > 0  ? count / BLOCK_COLUMNS * block_bytes
+                                            : count * sizeof(uint16_t);
     uint8_t *data = malloc(bytes);
     if (data == NULL)
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "a (%u, %u) matrix to measure with", rows, columns);
     if (type == TENSOR_F32) {
         trial_fill((float *)(void *)data, count);
-    } else if (type == TENSOR_Q8_0) { /* scales of 2^-7 */
+    } else if (block_bytes > 0) { /* scales of 2^-7 */
         for (size_t i = 0; i < bytes; i++)
-            data[i] = (uint8_t)(i % Q8_0_BYTES == 0 ? 0 : i % Q8_0_BYTES == 1 ? 0x20 : i * 37);
+            data[i] = (uint8_t)(i % block_bytes == 0 ? 0 : i % block_bytes == 1 ? 0x20 : i * 37);
     } else { /* from 1/8 to 1/4 */
         for (size_t i = 0; i < bytes; i++)
             data[i] = (uint8_t)(i % 2 == 0 ? i * 37 : type == TENSOR_BF16 ? 0x3e : 0x30);

@@ -7,24 +7,22 @@
  *
  * 1. Rows are the heads that share a KV head, of several tokens, 32 at a time: scores of 32 rows by a block
  * of 128 positions, softmax by vector instructions, then weights (BF16) by values.
+ * Two tiles of sums at a time, four in use: with more, products wait for registers while the core's other
+ * hardware thread is awake (matmul_amx.c), and two loads fewer would not pay beside the softmax.
  * 2. Blocks are counted from position 0, so a row's arithmetic depends on its query and position alone: what
  * it may not see has weight +0, and a product with +0 adds nothing to a sum that began at +0. */
 #if defined(__x86_64__)
 
 #include "infer/cpu/attention_amx.h"
 
+#include "infer/cpu/amx_inline.h"
 #include "infer/cpu/matmul_amx.h"
-#include "infer/cpu/tiles.h"
 
-#include <immintrin.h>
 #include <math.h>
 #include <string.h>
 
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-
 enum {
     ROWS = 32, /* two tiles */
-    TILE_ROWS = 16,
     TILE_VALUES = 256,
     PAIR = 2,
     BLOCK_PAGES = 4,
@@ -58,11 +56,6 @@ static size_t head_bytes(uint32_t head_dim)
 size_t amx_kv_bytes(const struct kv_layout *layout)
 {
     return head_bytes(layout->head_dim) * layout->kv_heads;
-}
-
-static ALWAYS_INLINE __mmask16 mask_of(uint32_t left)
-{
-    return (__mmask16)(left >= TILE_ROWS ? 0xffffu : (1u << left) - 1);
 }
 
 void amx_kv_write(const struct kv_layout *layout, void *area, uint32_t slot, const float *key,
@@ -145,28 +138,20 @@ static void score(const struct attention_job *job, const struct attention_tiles 
                   uint32_t page_first, uint32_t pages, bool both)
 {
     for (uint32_t page = 0; page < pages; page++) {
-        const uint8_t *keys = (const uint8_t *)job->pages[page_first + page] + head_at;
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-        for (uint32_t step = 0; step < t->steps; step++, keys += 2 * TILE_BYTES) {
-            _tile_loadd(4, t->queries[step], STRIDE);
-            _tile_loadd(6, keys, STRIDE);
-            _tile_dpbf16ps(0, 4, 6);
-            _tile_loadd(7, keys + TILE_BYTES, STRIDE);
-            _tile_dpbf16ps(1, 4, 7);
-            if (both) {
-                _tile_loadd(5, t->queries[t->steps + step], STRIDE);
-                _tile_dpbf16ps(2, 5, 6);
-                _tile_dpbf16ps(3, 5, 7);
+        for (uint32_t half = 0; half < (both ? 2u : 1u); half++) {
+            const uint8_t *keys = (const uint8_t *)job->pages[page_first + page] + head_at;
+            float(*scores)[TILE_VALUES] = t->scores + (size_t)half * BLOCK_TILES + (size_t)page * 2;
+            _tile_zero(0);
+            _tile_zero(1);
+            for (uint32_t step = 0; step < t->steps; step++, keys += 2 * TILE_BYTES) {
+                _tile_loadd(4, t->queries[half * t->steps + step], STRIDE);
+                _tile_loadd(6, keys, STRIDE);
+                _tile_dpbf16ps(0, 4, 6);
+                _tile_loadd(6, keys + TILE_BYTES, STRIDE);
+                _tile_dpbf16ps(1, 4, 6);
             }
-        }
-        _tile_stored(0, t->scores[(size_t)page * 2], STRIDE);
-        _tile_stored(1, t->scores[(size_t)page * 2 + 1], STRIDE);
-        if (both) {
-            _tile_stored(2, t->scores[BLOCK_TILES + (size_t)page * 2], STRIDE);
-            _tile_stored(3, t->scores[BLOCK_TILES + (size_t)page * 2 + 1], STRIDE);
+            _tile_stored(0, scores[0], STRIDE);
+            _tile_stored(1, scores[1], STRIDE);
         }
     }
 }
@@ -230,29 +215,22 @@ static void blend(const struct attention_job *job, const struct attention_tiles 
                   uint32_t page_first, uint32_t pages, bool both)
 {
     for (uint32_t tile = 0; tile < t->tiles; tile += 2) {
-        float *top = t->outputs[tile], *bottom = t->outputs[t->tiles + tile];
-        _tile_loadd(0, top, STRIDE);
-        _tile_loadd(1, top + TILE_VALUES, STRIDE);
-        _tile_loadd(2, bottom, STRIDE);
-        _tile_loadd(3, bottom + TILE_VALUES, STRIDE);
-        for (uint32_t page = 0; page < pages; page++) {
-            const uint8_t *values =
-                (const uint8_t *)job->pages[page_first + page] + values_at + (size_t)tile * TILE_BYTES;
-            _tile_loadd(4, t->weights[page], STRIDE);
-            _tile_loadd(6, values, STRIDE);
-            _tile_dpbf16ps(0, 4, 6);
-            _tile_loadd(7, values + TILE_BYTES, STRIDE);
-            _tile_dpbf16ps(1, 4, 7);
-            if (both) {
-                _tile_loadd(5, t->weights[BLOCK_PAGES + page], STRIDE);
-                _tile_dpbf16ps(2, 5, 6);
-                _tile_dpbf16ps(3, 5, 7);
+        for (uint32_t half = 0; half < (both ? 2u : 1u); half++) {
+            float *output = t->outputs[half * t->tiles + tile];
+            _tile_loadd(0, output, STRIDE);
+            _tile_loadd(1, output + TILE_VALUES, STRIDE);
+            for (uint32_t page = 0; page < pages; page++) {
+                const uint8_t *values =
+                    (const uint8_t *)job->pages[page_first + page] + values_at + (size_t)tile * TILE_BYTES;
+                _tile_loadd(4, t->weights[half * BLOCK_PAGES + page], STRIDE);
+                _tile_loadd(6, values, STRIDE);
+                _tile_dpbf16ps(0, 4, 6);
+                _tile_loadd(6, values + TILE_BYTES, STRIDE);
+                _tile_dpbf16ps(1, 4, 6);
             }
+            _tile_stored(0, output, STRIDE);
+            _tile_stored(1, output + TILE_VALUES, STRIDE);
         }
-        _tile_stored(0, top, STRIDE);
-        _tile_stored(1, top + TILE_VALUES, STRIDE);
-        _tile_stored(2, bottom, STRIDE);
-        _tile_stored(3, bottom + TILE_VALUES, STRIDE);
     }
 }
 

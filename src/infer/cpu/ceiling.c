@@ -48,12 +48,15 @@ const struct ceiling_loop *ceiling_loop_find(const char *set, enum product produ
         {"avx2", PRODUCT_F32, {{"avx2", PRODUCT_F32}}},
         {"avx2", PRODUCT_BF16, {{"avx2", PRODUCT_F32}}},
         {"avx2", PRODUCT_INT8, {{"avx2", PRODUCT_INT8}}},
+        {"avx2", PRODUCT_INT4, {{"avx2", PRODUCT_INT8}}},
         {"avx512", PRODUCT_F32, {{"avx512", PRODUCT_F32}}},
         {"avx512", PRODUCT_BF16, {{"avx512", PRODUCT_BF16}, {"avx512", PRODUCT_F32}}},
         {"avx512", PRODUCT_INT8, {{"avx512", PRODUCT_INT8}, {"avx2", PRODUCT_INT8}}},
+        {"avx512", PRODUCT_INT4, {{"avx512", PRODUCT_INT8}, {"avx2", PRODUCT_INT8}}},
         {"amx", PRODUCT_F32, {{"avx512", PRODUCT_F32}}},
         {"amx", PRODUCT_BF16, {{"amx", PRODUCT_BF16}}},
         {"amx", PRODUCT_INT8, {{"amx", PRODUCT_INT8}}},
+        {"amx", PRODUCT_INT4, {{"amx", PRODUCT_INT8}}},
     };
     const struct ceiling_loop *loops[CEILING_LOOPS_MAX];
     const size_t count = ceiling_loops(loops, CEILING_LOOPS_MAX);

@@ -11,10 +11,10 @@
 
 /* How a matrix is multiplied: what its weights are packed as, and what its input rows are prepared as.
  * PRODUCT_F32 is exact in the weights and takes F32 rows as they are: sum = fma(input[k], weight[k], sum), k
- * ascending. The other two round the rows (and INT8 the weights) and are what tiles are fast at: tiles.h says
- * how. */
-enum product { PRODUCT_UNKNOWN, PRODUCT_F32, PRODUCT_BF16, PRODUCT_INT8, PRODUCT_COUNT };
-const char *product_name(enum product product); /* "f32", "bf16", "int8" */
+ * ascending. The others round the rows (and INT8 and INT4 the weights) and are what tiles are fast at:
+ * tiles.h says how. INT4 differs from INT8 in its weights alone, which take half the memory. */
+enum product { PRODUCT_UNKNOWN, PRODUCT_F32, PRODUCT_BF16, PRODUCT_INT8, PRODUCT_INT4, PRODUCT_COUNT };
+const char *product_name(enum product product); /* "f32", "bf16", "int8", "int4" */
 
 /* A weight matrix (rows = outputs, columns = inputs) in the order a kernel set reads it: panels of
  * panel_rows outputs. The last panel is padded with zero rows. A gated matrix holds two of equal shape, gate
@@ -23,15 +23,15 @@ struct packed_matrix {
     uint32_t rows, columns; /* rows counts gate and up */
     uint32_t panel_rows, panel_count;
     enum product product;
-    enum tensor_type type; /* PRODUCT_F32: as packed, F32, F16, BF16 or Q8_0 */
+    enum tensor_type type; /* PRODUCT_F32: as packed, F32, F16, BF16, Q8_0 or Q4_0 */
     bool gated;
     size_t panel_bytes;
     uint8_t *panels; /* 64-byte aligned; owned */
 };
 
-/* Input rows prepared for PRODUCT_BF16 or PRODUCT_INT8, in the order of tiles.h. Made by packed_rows_new. */
+/* Input rows prepared for the rounded products, in the order of tiles.h. Made by packed_rows_new. */
 struct packed_rows {
-    enum product product;
+    enum product product; /* PRODUCT_BF16, or PRODUCT_INT8 for INT4 too */
     uint32_t tokens_max, columns_max;
     uint8_t *values; /* owned */
     float *scales;   /* INT8: (groups, tokens_max); owned */
@@ -95,6 +95,7 @@ struct kernels {
     /* Rows worth having in one pass: with them the products take several times as long as reading the weights
      * from memory, so that more would make a pass longer, not cheaper. The faster the products, the more. */
     uint32_t step_rows;
+    bool has_int4; /* whether the set has PRODUCT_INT4; all have the others */
     /* What PRODUCT_UNKNOWN (automatic) means for weights of this type on this set. */
     enum product (*choose_product)(enum tensor_type type);
     /* Packs `count` tensors of equal columns, stacked (Q, K and V as one matrix); gated: two, as gate and up.

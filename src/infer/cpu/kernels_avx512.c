@@ -13,7 +13,9 @@ enum { TOKEN_TILE = 12, ATTENTION_ROW_TILE = 6 };
 /* As AVX2's choice; without VNNI, INT8 takes as many instructions as F32. */
 static enum product choose_product(enum tensor_type type)
 {
-    return type == TENSOR_F32 || !cpu_features()->avx512_vnni ? PRODUCT_F32 : PRODUCT_INT8;
+    if (type == TENSOR_F32 || !cpu_features()->avx512_vnni)
+        return PRODUCT_F32;
+    return type == TENSOR_Q4_0 ? PRODUCT_INT4 : PRODUCT_INT8;
 }
 
 static dobby_code pack_tiles(const struct tensor *tensors, size_t count, enum product product, bool gated,
@@ -24,10 +26,20 @@ static dobby_code pack_tiles(const struct tensor *tensors, size_t count, enum pr
 
 static void matmul_tiles(const struct matmul_job *job)
 {
-    if (cpu_features()->avx512_vnni)
+    if (job->weights->product != PRODUCT_BF16 && cpu_features()->avx512_vnni)
         tiles_matmul_vnni(job);
+    else if (job->weights->product == PRODUCT_BF16 && cpu_features()->avx512_bf16)
+        tiles_matmul_bf16(job);
     else
         tiles_matmul_avx512(job);
+}
+
+static void prepare(const struct prepare_job *job)
+{
+    if (job->rows->product == PRODUCT_INT8 && cpu_features()->avx512_vnni)
+        tiles_prepare_vnni(job);
+    else
+        tiles_prepare_avx512(job);
 }
 
 #include "infer/cpu/vector_rows.inc"
@@ -39,10 +51,11 @@ static void matmul_tiles(const struct matmul_job *job)
 const struct kernels kernels_avx512 = {
     .name = "avx512",
     .step_rows = 128,
+    .has_int4 = true,
     .choose_product = choose_product,
     .pack = pack,
     .scratch_bytes = scratch_bytes,
-    .prepare = tiles_prepare_avx512,
+    .prepare = prepare,
     .matmul = matmul,
     .kv_bytes = kv_f32_bytes,
     .kv_write = kv_f32_write,

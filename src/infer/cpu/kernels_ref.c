@@ -49,12 +49,23 @@ static void dequantize_panel(const struct packed_matrix *weights, uint32_t panel
         break;
     case TENSOR_Q8_0:
         for (uint32_t k = 0; k < weights->columns; k++) {
-            const uint8_t *block = bytes + k / Q8_0_BLOCK * packing_q8_block_bytes(PANEL_ROWS);
+            const uint8_t *block = bytes + k / QUANT_BLOCK * packing_block_bytes(TENSOR_Q8_0, PANEL_ROWS);
             const uint16_t *scales = (const uint16_t *)(const void *)block;
             const int8_t *quants = (const int8_t *)(block + PANEL_ROWS * sizeof(uint16_t)) +
-                                   (size_t)(k % Q8_0_BLOCK) * PANEL_ROWS;
+                                   (size_t)(k % QUANT_BLOCK) * PANEL_ROWS;
             for (size_t r = 0; r < PANEL_ROWS; r++)
                 output[(size_t)k * PANEL_ROWS + r] = packing_f16_to_f32(scales[r]) * (float)quants[r];
+        }
+        break;
+    case TENSOR_Q4_0:
+        for (uint32_t k = 0; k < weights->columns; k++) {
+            const uint8_t *block = bytes + k / QUANT_BLOCK * packing_block_bytes(TENSOR_Q4_0, PANEL_ROWS);
+            const uint16_t *scales = (const uint16_t *)(const void *)block;
+            const uint32_t at = k % (QUANT_BLOCK / 2), shift = k % QUANT_BLOCK < QUANT_BLOCK / 2 ? 0 : 4;
+            const uint8_t *pairs = block + PANEL_ROWS * sizeof(uint16_t) + (size_t)at * PANEL_ROWS;
+            for (size_t r = 0; r < PANEL_ROWS; r++)
+                output[(size_t)k * PANEL_ROWS + r] =
+                    packing_f16_to_f32(scales[r]) * (float)((pairs[r] >> shift & 0xf) - Q4_0_ZERO);
         }
         break;
     case TENSOR_UNKNOWN:
@@ -205,6 +216,7 @@ static void argmax_logsumexp(const float *values, uint32_t count, uint32_t *inde
 const struct kernels kernels_ref = {
     .name = "ref",
     .step_rows = 128,
+    .has_int4 = true,
     .choose_product = choose_product,
     .pack = pack,
     .scratch_bytes = scratch_bytes,

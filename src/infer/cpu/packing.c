@@ -54,7 +54,9 @@ static size_t row_bytes(enum tensor_type type, uint32_t columns)
     case TENSOR_BF16:
         return (size_t)columns * 2;
     case TENSOR_Q8_0:
-        return (size_t)columns / Q8_0_BLOCK * Q8_0_BLOCK_BYTES;
+        return (size_t)columns / QUANT_BLOCK * Q8_0_BLOCK_BYTES;
+    case TENSOR_Q4_0:
+        return (size_t)columns / QUANT_BLOCK * Q4_0_BLOCK_BYTES;
     case TENSOR_UNKNOWN:
         break;
     }
@@ -85,10 +87,19 @@ void packing_dequantize_row(const struct tensor *tensor, uint32_t row, float *ou
             output[k] = packing_bf16_to_f32(load_u16(source + 2 * (size_t)k));
         break;
     case TENSOR_Q8_0:
-        for (uint32_t k = 0; k < columns; k += Q8_0_BLOCK, source += Q8_0_BLOCK_BYTES) {
+        for (uint32_t k = 0; k < columns; k += QUANT_BLOCK, source += Q8_0_BLOCK_BYTES) {
             float scale = packing_f16_to_f32(load_u16(source));
-            for (uint32_t i = 0; i < Q8_0_BLOCK; i++)
+            for (uint32_t i = 0; i < QUANT_BLOCK; i++)
                 output[k + i] = scale * (float)(int8_t)source[2 + i];
+        }
+        break;
+    case TENSOR_Q4_0:
+        for (uint32_t k = 0; k < columns; k += QUANT_BLOCK, source += Q4_0_BLOCK_BYTES) {
+            float scale = packing_f16_to_f32(load_u16(source));
+            for (uint32_t i = 0; i < QUANT_BLOCK / 2; i++) {
+                output[k + i] = scale * (float)((source[2 + i] & 0xf) - Q4_0_ZERO);
+                output[k + QUANT_BLOCK / 2 + i] = scale * (float)((source[2 + i] >> 4) - Q4_0_ZERO);
+            }
         }
         break;
     case TENSOR_UNKNOWN:
@@ -114,17 +125,18 @@ static void scatter_u16(const uint8_t *source, uint32_t columns, uint32_t panel_
         memcpy(to + (size_t)k * panel_rows * 2, source + (size_t)k * 2, 2);
 }
 
-static void scatter_q8_0(const uint8_t *source, uint32_t columns, uint32_t panel_rows, uint32_t lane,
-                         uint8_t *panel)
+/* Blocks of a scale and value_bytes bytes. */
+static void scatter_blocks(const uint8_t *source, uint32_t columns, uint32_t value_bytes, uint32_t panel_rows,
+                           uint32_t lane, uint8_t *panel)
 {
-    size_t block_bytes = packing_q8_block_bytes(panel_rows);
-    for (uint32_t k = 0; k < columns; k += Q8_0_BLOCK) {
+    const size_t block_bytes = (size_t)panel_rows * (sizeof(uint16_t) + value_bytes);
+    for (uint32_t k = 0; k < columns; k += QUANT_BLOCK) {
         memcpy(panel + (size_t)lane * 2, source, 2);
         uint8_t *to = panel + (size_t)panel_rows * 2 + lane;
-        for (uint32_t i = 0; i < Q8_0_BLOCK; i++)
+        for (uint32_t i = 0; i < value_bytes; i++)
             to[(size_t)i * panel_rows] = source[2 + i];
         panel += block_bytes;
-        source += Q8_0_BLOCK_BYTES;
+        source += sizeof(uint16_t) + value_bytes;
     }
 }
 
@@ -140,7 +152,9 @@ static void scatter_row(const struct tensor *tensor, uint32_t row, enum tensor_t
     } else if (type == TENSOR_F32) {
         scatter_f32(source, columns, panel_rows, lane, panel);
     } else if (type == TENSOR_Q8_0) {
-        scatter_q8_0(source, columns, panel_rows, lane, panel);
+        scatter_blocks(source, columns, QUANT_BLOCK, panel_rows, lane, panel);
+    } else if (type == TENSOR_Q4_0) {
+        scatter_blocks(source, columns, QUANT_BLOCK / 2, panel_rows, lane, panel);
     } else {
         scatter_u16(source, columns, panel_rows, lane, panel);
     }
@@ -167,7 +181,7 @@ dobby_code packing_pack(const struct tensor *tensors, size_t count, bool gated, 
     packed.panel_count = packed_matrix_panels(&packed);
     packed.panel_bytes = panel_bytes(packed.type, packed.columns, panel_rows);
     size_t bytes = packed.panel_bytes * packed.panel_count;
-    packed.panels = memory_large_new(bytes);
+    packed.panels = memory_allocate(bytes);
     row_f32 = malloc(packed.columns * sizeof *row_f32);
     if (packed.panels == NULL || row_f32 == NULL) {
         code = DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "packing a (%u, %u) matrix needs %zu bytes", packed.rows,

@@ -1,10 +1,11 @@
-/* The two products whose operands are rounded, PRODUCT_BF16 and PRODUCT_INT8: how their operands lie in
- * memory (the order in which AMX tiles are loaded, used by all sets) and what they compute.
+/* The products whose operands are rounded, PRODUCT_BF16, PRODUCT_INT8 and PRODUCT_INT4: how their operands
+ * lie in memory (the order in which AMX tiles are loaded, used by all sets) and what they compute.
  *
  * Columns come in steps of 64 bytes: 64 int8 or 32 bf16. What is missing to a whole step is zero.
  *   rows (activations)   [tokens / 32][steps][32 tokens][64 bytes]
  *   panel (weights)      [steps][2][16][16 outputs][4 bytes]: a quad of int8 or a pair of bf16 of consecutive
- *                        columns for each output; then for INT8 struct int8_panel_tail
+ *                        columns for each output; then for INT8 [groups][32 outputs] int32, the sums of the
+ *                        group's weights, and struct int8_panel_tail
  * A gated panel's first 16 outputs are gate's, its last 16 up's.
  *
  * INT8, the same to the bit in every set:
@@ -12,7 +13,15 @@
  * a group of zeros has scale 0. A weight row has scale = largest |w| / 127 likewise, over all its columns. An
  * output is sum over groups of fma(scale, (float)(int32 sum of q * w), sum so far), from 0; then * the weight
  * row's scale; then + bias; then added to the residual. BF16: rows and weights rounded to nearest even,
- * subnormal numbers to 0; sums in F32, whose order is the set's own (tiles sum pairs). */
+ * subnormal numbers to 0; sums in F32, whose order is the set's own (tiles sum pairs).
+ *
+ * INT4 is INT8 but for the way its weights lie in memory: they are unpacked into steps of an INT8 panel just
+ * before they are multiplied, some steps at a time, so that what follows is INT8's. panel   [steps][2][8][16
+ * outputs][2][2 bytes]: four weights q of four bits, -8 to 7, in each two bytes. From the lowest bits up:
+ * columns 8p + 2h, 8p + 2h + 1, 8p + 4 + 2h, 8p + 5 + 2h of the step, where p counts to 8 and h to 2; then
+ * [steps][2][32 outputs] int8 multipliers m, one for each 32 columns; then the sums and the tail as in INT8,
+ * both of what unpacking gives weight  (q * m + 4) >> 3, an int8 from -127 to 127. Q4_0's weight d * q: m =
+ * round(d * 127 / largest |d| of the row), and the row's scale is 8 / 127 of that largest one. */
 #ifndef INFER_CPU_TILES_H
 #define INFER_CPU_TILES_H
 
@@ -31,7 +40,11 @@ enum {
      * that would cost the other columns their precision, so they have one scale a group. A panel's group is
      * 16 KB: it stays in L1 while the rows stream by. */
     INT8_ONE_GROUP_COLUMNS = 1024,
-    INT8_GROUP_COLUMNS = 512
+    INT8_GROUP_COLUMNS = 512,
+    INT4_GROUP_COLUMNS = 32, /* that share a multiplier, as Q4_0's share a scale */
+    INT4_STEP_BYTES = TILE_BLOCK_BYTES / 2,
+    INT4_PAIR_BYTES = 64, /* the same eight columns of 16 outputs */
+    INT4_STEP_GROUPS = TILE_STEP_BYTES / INT4_GROUP_COLUMNS
 };
 
 /* Below this, 127 / largest could overflow; no such group means anything. */
@@ -39,13 +52,12 @@ enum {
 
 struct int8_panel_tail {
     float scales[TILE_OUTPUTS];
-    int32_t sums[TILE_OUTPUTS]; /* of the output's int8 weights: for instructions that want unsigned rows */
 };
 
-/* Columns in one step: 64 for INT8, 32 for BF16. */
+/* Columns in one step: 64 for INT8 and INT4, 32 for BF16. */
 static inline uint32_t tile_step_columns(enum product product)
 {
-    return product == PRODUCT_INT8 ? TILE_STEP_BYTES : TILE_STEP_BYTES / 2;
+    return product == PRODUCT_BF16 ? TILE_STEP_BYTES / 2 : TILE_STEP_BYTES;
 }
 
 static inline uint32_t tile_steps(enum product product, uint32_t columns)
@@ -74,6 +86,37 @@ static inline const struct int8_panel_tail *int8_tail(const struct packed_matrix
 {
     const uint8_t *end = weights->panels + (size_t)(panel + 1) * weights->panel_bytes;
     return (const struct int8_panel_tail *)(const void *)(end - sizeof(struct int8_panel_tail));
+}
+
+/* (TILE_OUTPUTS): of each output's int8 weights in a group of columns, for instructions that want unsigned
+ * rows. */
+static inline const int32_t *int8_group_sums(const struct packed_matrix *weights, uint32_t panel,
+                                             uint32_t group)
+{
+    const int32_t *end = (const int32_t *)(const void *)int8_tail(weights, panel);
+    return end - (size_t)(int8_groups(weights->columns) - group) * TILE_OUTPUTS;
+}
+
+/* (INT4_STEP_GROUPS, TILE_OUTPUTS): the multipliers of a step. */
+static inline const int8_t *int4_multipliers(const struct packed_matrix *weights, uint32_t panel,
+                                             uint32_t step)
+{
+    const uint8_t *first = weights->panels + (size_t)panel * weights->panel_bytes +
+                           (size_t)tile_steps(PRODUCT_INT4, weights->columns) * INT4_STEP_BYTES;
+    return (const int8_t *)first + (size_t)step * INT4_STEP_GROUPS * TILE_OUTPUTS;
+}
+
+/* The int8 weight that a weight of four bits stands for. */
+static inline int32_t int4_weight(int32_t q, int32_t multiplier)
+{
+    return (q * multiplier + 4) >> 3;
+}
+
+static inline int32_t tile_magnitude_bits(float value)
+{
+    int32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits & 0x7fffffff;
 }
 
 /* Of a group of columns, or of a weight row, by the bits of its largest |value|: as whole numbers, those of
@@ -109,15 +152,18 @@ static inline void tile_scatter_row(const uint8_t *row, uint32_t steps, uint32_t
 
 /* A row on its way into a panel. */
 struct tile_row_scratch {
-    float *values;  /* (columns, and room to a whole step) */
-    uint8_t *bytes; /* (steps, 64): rounded, and 0 up to the last step's end */
+    float *values;   /* (columns, and room to a whole step) */
+    uint8_t *bytes;  /* (steps, 64): rounded, and 0 up to the last step's end; INT4: as int8 */
+    float *steps;    /* INT4: (steps, INT4_STEP_GROUPS): what a weight's lowest bit is worth */
+    int8_t *fours;   /* INT4: (steps, 64): of four bits each */
+    int8_t *factors; /* INT4: (steps, INT4_STEP_GROUPS): multipliers */
 };
 
-/* Rounds a row of a tensor into scratch->bytes; *scale and *sum are INT8's. */
+/* Rounds a row of a tensor into scratch->bytes; *scale is INT8's. INT4: only into scratch->values, as F32. */
 typedef void tile_round_row(const struct tensor *tensor, uint32_t row, enum product product,
-                            const struct tile_row_scratch *scratch, float *scale, int32_t *sum);
+                            const struct tile_row_scratch *scratch, float *scale);
 
-/* kernels.pack for the two products, the same for every set; a set may have its own way to round a row.
+/* kernels.pack for these products, the same for every set; a set may have its own way to round a row.
  * Fails: OUT_OF_MEMORY. */
 DOBBY_NODISCARD dobby_code tiles_pack_by(tile_round_row *round_row, const struct tensor *tensors,
                                          size_t count, enum product product, bool gated,
@@ -128,5 +174,14 @@ DOBBY_NODISCARD dobby_code tiles_pack(const struct tensor *tensors, size_t count
 /* The references, also used by sets that have nothing faster. */
 void tiles_prepare(const struct prepare_job *job);
 void tiles_matmul(const struct matmul_job *job);
+/* Steps of an INT4 panel as those of an INT8 panel: TILE_BLOCK_BYTES each. */
+void tiles_unpack_int4(const struct packed_matrix *weights, uint32_t panel, uint32_t step_first,
+                       uint32_t steps, uint8_t *to);
+#if defined(__x86_64__)
+void tiles_unpack_int4_avx2(const struct packed_matrix *weights, uint32_t panel, uint32_t step_first,
+                            uint32_t steps, uint8_t *to);
+void tiles_unpack_int4_avx512(const struct packed_matrix *weights, uint32_t panel, uint32_t step_first,
+                              uint32_t steps, uint8_t *to);
+#endif
 
 #endif

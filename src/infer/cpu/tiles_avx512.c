@@ -8,29 +8,45 @@
 #include <math.h>
 #include <string.h>
 
-enum {
-    DOT_TOKENS = 8,
-    DOT_TOKENS_BF16 = 8,
-    DOT_SLICE_STEPS = TILES_SLICE_BYTES / TILE_BLOCK_BYTES,
-    DOT_VECS = TILE_OUTPUTS / LANES
-};
+#define DOT_TOKENS 8
+#define DOT_VECS (TILE_OUTPUTS / LANES)
+enum { INT8_SLICE_STEPS = TILES_SLICE_BYTES / TILE_BLOCK_BYTES };
 
-static void begin_slice(const uint8_t *weights, uint32_t steps, uint32_t tokens, ivec offset[DOT_VECS],
-                        struct tiles_scratch *scratch)
+#include "infer/cpu/vector_bf16.inc"
+
+static inline uint32_t slice_steps_max(enum product product)
 {
-    (void)weights, (void)steps, (void)tokens, (void)scratch;
-    for (size_t v = 0; v < DOT_VECS; v++)
-        offset[v] = ivec_zero();
+    return product == PRODUCT_BF16 ? BF16_SLICE_STEPS : INT8_SLICE_STEPS;
 }
 
-/* Adds to sums what steps of rows and of a panel give. */
-static ALWAYS_INLINE void dot(const uint8_t *rows, const uint8_t *weights, uint32_t steps,
-                              const uint32_t tokens, ivec sums[DOT_TOKENS][DOT_VECS],
+static inline ivec first_sums(const struct slice *slice, const enum product product, size_t v)
+{
+    (void)slice, (void)product, (void)v;
+    return ivec_zero();
+}
+
+static inline void begin_rows(const struct slice *slice, const enum product product,
                               struct tiles_scratch *scratch)
 {
+    if (product == PRODUCT_BF16)
+        widen_rows_bf16(slice, scratch);
+}
+
+static inline void begin_slice(struct slice *slice, const enum product product, struct tiles_scratch *scratch)
+{
+    if (product == PRODUCT_BF16)
+        widen_weights_bf16(slice, scratch);
+}
+
+static ALWAYS_INLINE void dot_int8(const struct slice *slice, uint32_t index, const uint32_t tokens,
+                                   ivec sums[DOT_TOKENS][DOT_VECS])
+{
     const __m512i ones = _mm512_set1_epi16(1), zero = _mm512_setzero_si512();
-    (void)scratch;
-    for (uint32_t step = 0; step < steps; step++, rows += TILE_BLOCK_BYTES, weights += TILE_BLOCK_BYTES) {
+    const uint8_t *rows =
+        tile_row(slice->job->rows, slice->steps_all, slice->token_first + index, slice->step_first);
+    const uint8_t *weights = slice->weights;
+    for (uint32_t step = 0; step < slice->steps;
+         step++, rows += TILE_BLOCK_BYTES, weights += TILE_BLOCK_BYTES) {
         for (size_t quad = 0; quad < TILE_STEP_BYTES / 4; quad++) {
             const uint8_t *from = weights + quad * TILE_STEP_BYTES;
             const __m512i four[DOT_VECS] = {ivec_load(from), ivec_load(from + TILE_BYTES)};
@@ -50,7 +66,22 @@ static ALWAYS_INLINE void dot(const uint8_t *rows, const uint8_t *weights, uint3
     }
 }
 
+static ALWAYS_INLINE void dot(const struct slice *slice, const enum product product,
+                              struct tiles_scratch *scratch, uint32_t index, const uint32_t tokens,
+                              const size_t first, const size_t vecs, ivec sums[DOT_TOKENS][DOT_VECS])
+{
+    if (product == PRODUCT_BF16)
+        dot_bf16(slice, scratch, index, tokens, first, vecs, sums);
+    else /* all outputs at once, always */
+        dot_int8(slice, index, tokens, sums);
+}
+
 #include "infer/cpu/vector_pack.inc"
+
+static inline void store_rounded(int8_t *to, vec value)
+{
+    vec_store_i8(to, value);
+}
 
 #include "infer/cpu/vector_prepare.inc"
 
@@ -58,7 +89,10 @@ static ALWAYS_INLINE void dot(const uint8_t *rows, const uint8_t *weights, uint3
 
 void tiles_matmul_avx512(const struct matmul_job *job)
 {
-    multiply_tiles(job);
+    if (job->weights->product == PRODUCT_BF16)
+        multiply_tiles(job, PRODUCT_BF16);
+    else
+        multiply_tiles(job, PRODUCT_INT8);
 }
 
 void tiles_prepare_avx512(const struct prepare_job *job)

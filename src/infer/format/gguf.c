@@ -152,6 +152,8 @@ static enum tensor_type type_of_ggml(uint64_t type)
         return TENSOR_F32;
     case 1:
         return TENSOR_F16;
+    case 2:
+        return TENSOR_Q4_0;
     case 8:
         return TENSOR_Q8_0;
     case 30:

@@ -7,7 +7,7 @@
 
 #include "infer/tokenizer/tokenizer.h"
 
-enum tensor_type { TENSOR_UNKNOWN, TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0 };
+enum tensor_type { TENSOR_UNKNOWN, TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0, TENSOR_Q4_0 };
 const char *tensor_type_name(enum tensor_type type); /* "Q8_0" */
 
 /* A matrix (rows, columns) with columns contiguous, or a vector (1, columns). Q8_0: blocks of 32 columns,

@@ -88,7 +88,8 @@ static dobby_code bind_role(struct tensor_table *table, bool huggingface, const 
     uint32_t rows = extent_of(roles[role].rows, config);
     uint32_t columns = extent_of(roles[role].columns, config);
     bool is_vector = roles[role].rows == ONE;
-    if (entry->type == TENSOR_UNKNOWN || (is_vector && entry->type == TENSOR_Q8_0))
+    if (entry->type == TENSOR_UNKNOWN ||
+        (is_vector && (entry->type == TENSOR_Q8_0 || entry->type == TENSOR_Q4_0)))
         return DOBBY_FAIL(err, DOBBY_MODEL_UNSUPPORTED, "tensor %s has type %s", name, entry->type_name);
     dobby_code code = check_shape(entry, rows, columns, err);
     if (code != DOBBY_OK)
@@ -114,7 +115,7 @@ static bool is_harmless(const char *name, bool huggingface, const struct model_c
 
 static void count_weights(struct model_weights *weights)
 {
-    uint32_t counts[TENSOR_Q8_0 + 1] = {0};
+    uint32_t counts[TENSOR_Q4_0 + 1] = {0};
     weights->parameters = 0;
     for (size_t i = 0; i < (size_t)weights->layers * WEIGHT_ROLE_COUNT; i++) {
         const struct tensor *tensor = &weights->tensors[i];
@@ -122,7 +123,7 @@ static void count_weights(struct model_weights *weights)
         if (tensor->type != TENSOR_UNKNOWN && tensor->rows > 1)
             counts[tensor->type]++;
     }
-    for (enum tensor_type type = TENSOR_F32; type <= TENSOR_Q8_0; type++) {
+    for (enum tensor_type type = TENSOR_F32; type <= TENSOR_Q4_0; type++) {
         if (counts[type] > counts[weights->matrix_type])
             weights->matrix_type = type;
     }

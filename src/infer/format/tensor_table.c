@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { Q8_0_BLOCK_COLUMNS = 32, Q8_0_BLOCK_BYTES = 34 };
+enum { BLOCK_COLUMNS = 32, Q8_0_BLOCK_BYTES = 34, Q4_0_BLOCK_BYTES = 18 };
 
 const char *tensor_type_name(enum tensor_type type)
 {
@@ -16,6 +16,8 @@ const char *tensor_type_name(enum tensor_type type)
         return "BF16";
     case TENSOR_Q8_0:
         return "Q8_0";
+    case TENSOR_Q4_0:
+        return "Q4_0";
     case TENSOR_UNKNOWN:
         break;
     }
@@ -77,10 +79,11 @@ bool tensor_bytes(enum tensor_type type, uint64_t elements, uint64_t columns, ui
         unit_bytes = 2;
         break;
     case TENSOR_Q8_0:
-        if (columns % Q8_0_BLOCK_COLUMNS != 0 || elements % Q8_0_BLOCK_COLUMNS != 0)
+    case TENSOR_Q4_0:
+        if (columns % BLOCK_COLUMNS != 0 || elements % BLOCK_COLUMNS != 0)
             return false;
-        units = elements / Q8_0_BLOCK_COLUMNS;
-        unit_bytes = Q8_0_BLOCK_BYTES;
+        units = elements / BLOCK_COLUMNS;
+        unit_bytes = type == TENSOR_Q8_0 ? Q8_0_BLOCK_BYTES : Q4_0_BLOCK_BYTES;
         break;
     case TENSOR_UNKNOWN:
         return false;

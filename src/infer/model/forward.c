@@ -80,7 +80,7 @@ dobby_code forward_open(const struct model *model, struct thread_pool *pool, uin
     f->tasks_max = ((size_t)runs_max + tokens_max / FORWARD_BLOCK_TOKENS) * config->kv_heads;
     f->scratch_bytes = scratch_bytes_needed(model);
 
-    f->memory = memory_large_new(place_buffers(f, NULL));
+    f->memory = memory_allocate(place_buffers(f, NULL));
     if (f->memory == NULL) {
         forward_close(f);
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "buffers for %u tokens at once", tokens_max);

@@ -109,7 +109,7 @@ static dobby_code grow(struct kv_pool *pool, struct dobby_error *err)
         pages = pool->slab_pages;
     const size_t bytes = (size_t)pages * pool->page_bytes;
     struct slab *slab = calloc(1, sizeof *slab + (size_t)pages * sizeof slab->pages[0]);
-    char *memory = slab ? memory_large_new(bytes) : NULL;
+    char *memory = slab ? memory_allocate(bytes) : NULL;
     if (!memory) {
         free(slab);
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "%zu bytes of KV cache", bytes);

@@ -132,7 +132,7 @@ static void keys_reach_the_configuration(void **state)
     assert_string_equal(config.values[CONFIG_ENGINE_THREADS].source.name, "--threads");
     assert_ok(parse(bad, &options, argv, &err), &err);
     assert_code(options_apply(&options, &config, &err), DOBBY_USAGE);
-    assert_string_equal(err.detail, "--threads must be an integer from 0 to 256, not 'many'");
+    assert_string_equal(err.detail, "--threads must be auto or an integer from 1 to 256, not 'many'");
     assert_int_equal(config_integer(&config, CONFIG_ENGINE_THREADS), 3);
     config_release(&config);
 }
@@ -152,7 +152,7 @@ static void help_fits_its_columns(void **state)
     }
     static const char *const wanted[] = {"  --name TEXT  ", "  -o, --output FILE",
                                          "(engine.threads, DOBBY_ENGINE_THREADS)", "  -h, --help",
-                                         "default 0"};
+                                         "default\n                        auto (engine"};
     for (size_t i = 0; i < COUNT_OF(wanted); i++) {
         if (strstr(out.bytes, wanted[i]) == NULL)
             fail_msg("the help lacks '%s':\n%s", wanted[i], out.bytes);

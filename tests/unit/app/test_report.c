@@ -141,7 +141,8 @@ static void commands_are_found_by_their_words(void **state)
         {{"config", "check"}, &command_config_check, 2},
         {{"config"}, NULL, 0},
         {{"config", "x"}, NULL, 0},
-        {{"runs"}, NULL, 0},
+        {{"runs"}, &command_runs, 1},
+        {{"runz"}, NULL, 0},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         int count = 0, used;

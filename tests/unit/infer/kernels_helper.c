@@ -52,7 +52,10 @@ static uint16_t random_bf16(uint64_t *state)
 struct tensor random_tensor(uint64_t *state, enum tensor_type type, uint32_t rows, uint32_t columns)
 {
     size_t count = (size_t)rows * columns;
-    size_t bytes = type == TENSOR_F32 ? count * 4 : type == TENSOR_Q8_0 ? count / 32 * 34 : count * 2;
+    size_t bytes = type == TENSOR_F32    ? count * 4
+                   : type == TENSOR_Q8_0 ? count / 32 * 34
+                   : type == TENSOR_Q4_0 ? count / 32 * 18
+                                         : count * 2;
     uint8_t *data = malloc(bytes + 1);
     assert_non_null(data);
     for (size_t at = 0; at < bytes;) {
@@ -67,9 +70,10 @@ struct tensor random_tensor(uint64_t *state, enum tensor_type type, uint32_t row
         } else {
             uint16_t scale = random_half(state);
             memcpy(data + at, &scale, 2);
-            for (size_t i = 0; i < 32; i++)
+            const size_t values = type == TENSOR_Q8_0 ? 32 : 16;
+            for (size_t i = 0; i < values; i++)
                 data[at + 2 + i] = (uint8_t)random_bits(state);
-            at += 34;
+            at += 2 + values;
         }
     }
     return (struct tensor){.type = type, .rows = rows, .columns = columns, .data = data, .bytes = bytes};

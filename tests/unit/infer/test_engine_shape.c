@@ -106,7 +106,7 @@ static void an_end_token_may_be_ignored(void **state)
 static void what_would_be_used_is_what_is_used(void **state)
 {
     (void)state;
-    static const char *const precisions[] = {NULL, "auto", "exact", "bf16", "int8"};
+    static const char *const precisions[] = {NULL, "auto", "exact", "bf16", "int8", "int4"};
     for (size_t i = 0; i < COUNT_OF(precisions); i++) {
         struct engine *engine;
         struct engine_native_choice choice;

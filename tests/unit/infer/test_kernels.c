@@ -307,12 +307,19 @@ static void test_dequantize_row(void **state)
     blocks[1][1][33] = 0x7f;
     struct tensor tensor = {
         .type = TENSOR_Q8_0, .rows = 2, .columns = 64, .data = blocks, .bytes = sizeof blocks};
+    /* Of four bits: 0, 8, ... are -8, 0, ..., the lower halves first. */
+    const uint8_t block[18] = {[0] = 0x00, [1] = 0x38, [2] = 0xf0, [3] = 0x08, [17] = 0x90};
+    const struct tensor fours = {
+        .type = TENSOR_Q4_0, .rows = 1, .columns = 32, .data = block, .bytes = sizeof block};
     for (size_t s = 0; s < set_count; s++) {
         float row[64];
         sets[s]->dequantize_row(&tensor, 0, row);
         assert_true(row[0] == 1.5f && row[1] == 0.0f && row[32] == -10.0f);
         sets[s]->dequantize_row(&tensor, 1, row);
         assert_true(row[0] == -64.0f && row[63] == -254.0f);
+        sets[s]->dequantize_row(&fours, 0, row);
+        assert_true(row[0] == -4.0f && row[16] == 3.5f && row[1] == 0.0f && row[17] == -4.0f &&
+                    row[31] == 0.5f);
     }
 }
 

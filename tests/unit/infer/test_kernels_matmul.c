@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SETS_MAX = 8, TYPES = 4 };
+enum { SETS_MAX = 8, TYPES = 5 };
 
-static const enum tensor_type types[TYPES] = {TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0};
+static const enum tensor_type types[TYPES] = {TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0, TENSOR_Q4_0};
 
 struct variant {
     bool bias, accumulate, gated;
@@ -34,7 +34,7 @@ static const struct shape shapes[] = {
     {31, 33, 1024}, {40, 47, 288}, {133, 20, 288}, {300, 35, 64}, {1, 200, 4864}, {1, 66, 2048},
 };
 
-/* Columns that no block of 32 divides: not for Q8_0. */
+/* Columns that no block of 32 divides: not for Q8_0 and Q4_0. */
 static const struct shape odd_shapes[] = {
     {1, 72, 72},    {2, 130, 112}, {3, 200, 130}, {6, 9, 1},      {7, 16, 3},
     {10, 112, 200}, {13, 72, 257}, {40, 33, 511}, {134, 18, 259}, {5, 24, 36},
@@ -178,7 +178,7 @@ static void test_odd_columns_have_the_references_bits(void **state)
     (void)state;
     for (size_t type = 0; type < TYPES; type++)
         for (size_t i = 0; i < sizeof odd_shapes / sizeof *odd_shapes; i++)
-            if (types[type] != TENSOR_Q8_0)
+            if (types[type] != TENSOR_Q8_0 && types[type] != TENSOR_Q4_0)
                 check_shape(types[type], odd_shapes[i], 9000 + 1000 * type + i);
 }
 
@@ -258,9 +258,11 @@ static void test_stacked_tensors(void **state)
     const struct kernels *sets[SETS_MAX];
     size_t set_count = kernels_available(sets, SETS_MAX);
     const enum tensor_type stacks[][3] = {{TENSOR_Q8_0, TENSOR_Q8_0, TENSOR_Q8_0},
-                                          {TENSOR_Q8_0, TENSOR_F16, TENSOR_BF16}};
+                                          {TENSOR_Q4_0, TENSOR_Q4_0, TENSOR_Q4_0},
+                                          {TENSOR_Q8_0, TENSOR_F16, TENSOR_BF16},
+                                          {TENSOR_Q4_0, TENSOR_Q8_0, TENSOR_Q4_0}};
     uint64_t seed = 5;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < COUNT_OF(stacks); i++) {
         const uint32_t rows[3] = {40, 9, 25};
         struct tensor tensors[3];
         struct fixture all = {.input = random_floats(&seed, 64), .input_stride = 64, .output_stride = 74};
@@ -280,7 +282,7 @@ static void test_stacked_tensors(void **state)
             float got[74];
             assert_int_equal(sets[s]->pack(tensors, 3, PRODUCT_F32, false, &packed, NULL), DOBBY_OK);
             assert_int_equal(packed.rows, 74);
-            assert_int_equal(packed.type, i == 0 ? TENSOR_Q8_0 : TENSOR_F32);
+            assert_int_equal(packed.type, i < 2 ? stacks[i][0] : TENSOR_F32);
             void *scratch = aligned_bytes(sets[s]->scratch_bytes(&packed));
             sets[s]->matmul(&(struct matmul_job){.weights = &packed,
                                                  .input = all.input,

@@ -2,6 +2,7 @@
  * INT8 agrees to the bit; BF16 and what passes an exponential, within the tolerances below. */
 #include "kernels_helper.h"
 
+#include "infer/cpu/int4.h"
 #include "infer/cpu/packing.h"
 #include "infer/cpu/tiles_vector.h"
 #include "os/cpu.h"
@@ -31,7 +32,8 @@ static const struct shape shapes[] = {
     {33, 40, 1024, TENSOR_Q8_0},  {35, 50, 1025, TENSOR_BF16}, {48, 35, 1536, TENSOR_Q8_0},
     {63, 18, 2048, TENSOR_F16},   {64, 24, 2100, TENSOR_BF16}, {70, 20, 4864, TENSOR_Q8_0},
     {300, 19, 1536, TENSOR_BF16}, {300, 50, 130, TENSOR_BF16}, {1, 200, 4864, TENSOR_Q8_0},
-    {2, 90, 896, TENSOR_BF16},    {4, 129, 1025, TENSOR_BF16},
+    {11, 70, 96, TENSOR_Q4_0},    {40, 33, 1088, TENSOR_Q4_0}, {2, 90, 896, TENSOR_BF16},
+    {4, 129, 1025, TENSOR_BF16},
 };
 
 struct variant {
@@ -48,17 +50,19 @@ static const struct variant variants[] = {
     {.input = VALUES_BF16, .gated = true},
 };
 
-/* The available sets, and where VNNI is, also the one that does without. */
+/* The available sets, and where VNNI or BF16 is, also the one that does without. */
 static size_t all_sets(const struct kernels *sets[SETS_MAX])
 {
     size_t count = kernels_available(sets, SETS_MAX - 1);
 #if defined(__x86_64__)
     static struct kernels plain;
     const size_t known = count;
-    for (size_t i = 0; i < known && cpu_features()->avx512_vnni; i++) {
+    const bool more = cpu_features()->avx512_vnni || cpu_features()->avx512_bf16;
+    for (size_t i = 0; i < known && more; i++) {
         if (strcmp(sets[i]->name, "avx512") == 0) {
             plain = *sets[i];
-            plain.name = "avx512 without VNNI";
+            plain.name = "avx512 alone";
+            plain.prepare = tiles_prepare_avx512;
             plain.matmul = tiles_matmul_avx512;
             sets[count++] = &plain;
         }
@@ -164,15 +168,27 @@ static struct packed_rows prepare(void (*function)(const struct prepare_job *), 
     return rows;
 }
 
+/* How a set's INT8 rows differ from those of the reference. */
+static uint8_t row_shift_of(const struct kernels *set, const struct fixture *f)
+{
+#if defined(__x86_64__)
+    if (f->product != PRODUCT_BF16 && strcmp(set->name, "avx512") == 0 && cpu_features()->avx512_vnni)
+        return VNNI_ROW_SHIFT;
+#endif
+    (void)set, (void)f;
+    return 0;
+}
+
 static void check_prepared(const char *what, const struct fixture *f, const struct packed_rows *got,
-                           const struct packed_rows *want)
+                           const struct packed_rows *want, uint8_t row_shift)
 {
     const uint32_t steps = tile_steps(f->product, f->columns);
     for (uint32_t t = 0; t < f->tokens; t++) {
         for (uint32_t step = 0; step < steps; step++)
-            if (memcmp(tile_row(got, steps, t, step), tile_row(want, steps, t, step), TILE_STEP_BYTES) != 0)
-                fail_msg("%s: row %u, step %u was prepared otherwise", what, t, step);
-        for (uint32_t group = 0; f->product == PRODUCT_INT8 && group < int8_groups(f->columns); group++)
+            for (size_t i = 0; i < TILE_STEP_BYTES; i++)
+                if (tile_row(got, steps, t, step)[i] != (tile_row(want, steps, t, step)[i] ^ row_shift))
+                    fail_msg("%s: row %u, step %u was prepared otherwise", what, t, step);
+        for (uint32_t group = 0; f->product != PRODUCT_BF16 && group < int8_groups(f->columns); group++)
             assert_same_bits(what, &got->scales[(size_t)group * got->tokens_max + t],
                              &want->scales[(size_t)group * want->tokens_max + t], 1);
     }
@@ -222,10 +238,20 @@ static float *multiply(const struct kernels *set, void (*function)(const struct 
     return output;
 }
 
+/* Whether the set multiplies BF16 by instructions of its own. */
+static bool sums_in_own_order(const struct kernels *set)
+{
+#if defined(__x86_64__)
+    if (strcmp(set->name, "avx512") == 0)
+        return cpu_features()->avx512_bf16;
+#endif
+    return strcmp(set->name, "amx") == 0;
+}
+
 static void check_products(const char *what, const struct kernels *set, const struct fixture *f,
                            const float *got, const float *want)
 {
-    const bool own_sums = f->product == PRODUCT_BF16 && strcmp(set->name, "amx") == 0;
+    const bool own_sums = f->product == PRODUCT_BF16 && sums_in_own_order(set);
     const float terms = (float)f->columns;
     for (uint32_t t = 0; t < f->tokens; t++) {
         const float *a = got + t * f->output_stride, *b = want + t * f->output_stride;
@@ -251,6 +277,12 @@ static struct packed_matrix pack(const struct kernels *set, const struct fixture
     return weights;
 }
 
+/* Sets that leave INT4 out say so. */
+static bool has_product(const struct kernels *set, enum product product)
+{
+    return product != PRODUCT_INT4 || set->has_int4;
+}
+
 /* A set against the reference: packed weights, prepared rows, products; whole and in parts. */
 static void check_set(const struct kernels *set, const struct fixture *f, const struct packed_matrix *weights,
                       const struct packed_rows *rows, const float *want)
@@ -265,7 +297,7 @@ static void check_set(const struct kernels *set, const struct fixture *f, const 
     if (memcmp(own.panels, weights->panels, own.panel_bytes * own.panel_count) != 0)
         fail_msg("%s: weights were packed otherwise", what);
     struct packed_rows prepared = prepare(set->prepare, f, 0, f->tokens);
-    check_prepared(what, f, &prepared, rows);
+    check_prepared(what, f, &prepared, rows, row_shift_of(set, f));
     float *whole = multiply(set, set->matmul, f, &own, &prepared, f->tokens, 0);
     check_products(what, set, f, whole, want);
     for (uint32_t panels = 1; panels <= 2; panels++) {
@@ -290,7 +322,8 @@ static void check_shape(struct shape shape, struct variant variant, enum product
     struct packed_rows rows = prepare(tiles_prepare, &f, 0, f.tokens);
     float *want = multiply(sets[0], tiles_matmul, &f, &weights, &rows, f.tokens, 0);
     for (size_t s = 0; s < set_count; s++)
-        check_set(sets[s], &f, &weights, &rows, want);
+        if (has_product(sets[s], product))
+            check_set(sets[s], &f, &weights, &rows, want);
     free(want);
     packed_rows_release(&rows);
     packed_matrix_release(&weights);
@@ -331,6 +364,8 @@ static void test_neighbours_change_no_bit(void **state)
             variant.accumulate = false;
             struct fixture f = fixture_new(&seed, shape, variant, product);
             for (size_t s = 0; s < set_count; s++) {
+                if (!has_product(sets[s], product))
+                    continue;
                 struct packed_matrix weights = pack(sets[s], &f);
                 struct packed_rows all = prepare(sets[s]->prepare, &f, 0, f.tokens);
                 float *want = multiply(sets[s], sets[s]->matmul, &f, &weights, &all, f.tokens, 0);
@@ -400,6 +435,8 @@ static void test_what_is_no_number_shows(void **state)
                 for (size_t i = 0; i < COUNT_OF(broken); i++)
                     check_broken_row(sets[s], PRODUCT_INT8, variants[v], widths[w], broken[i]);
                 check_broken_row(sets[s], PRODUCT_BF16, variants[v], widths[w], NAN);
+                if (sets[s]->has_int4)
+                    check_broken_row(sets[s], PRODUCT_INT4, variants[v], widths[w], NAN);
             }
         }
     }
@@ -442,14 +479,19 @@ static void test_reference_is_the_product(void **state)
     /* Rounded weights: 32, -64 and 127 of 4/127 each (127/4 = 31.75, ties do not arise); 127, 0, -1 of 1. */
     const float want_int8[2] = {(127.0f * 32 + 2 * -64.0f - 5 * 127.0f) * (4.0f / 127.0f),
                                 127.0f * 127 + 5.0f};
+    /* Weights of four bits, which lose nothing: -2, 4 and -8 of -0.5 each, whose multiplier is -127: (254 +
+     * 4) / 8 = 32, -504 / 8 = -63 and 1020 / 8 = 127 of 4/127 each; -8, 0 and -2 of -127/8. */
+    const float fours[2][3] = {{1.0f, -2.0f, 4.0f}, {127.0f, 0.0f, 31.75f}};
+    const float want_int4[2] = {(127.0f * 32 + 2 * -63.0f - 5 * 127.0f) * (4.0f / 127.0f),
+                                127.0f * 127 - 5 * 32.0f};
     const float want_bf16[2] = {127.0f - 4 - 20, 127.0f * 127 + 5.0f};
-    const struct tensor tensor = {
-        .type = TENSOR_F32, .rows = 2, .columns = 3, .data = weights, .bytes = sizeof weights};
+    struct tensor tensor = {.type = TENSOR_F32, .rows = 2, .columns = 3, .bytes = sizeof weights};
     for (enum product product = PRODUCT_BF16; product < PRODUCT_COUNT; product++) {
         struct packed_matrix packed;
         struct packed_rows rows;
         struct dobby_error err;
         float output[2][2] = {{NAN, NAN}, {NAN, NAN}};
+        tensor.data = product == PRODUCT_INT4 ? fours : weights;
         assert_ok(tiles_pack(&tensor, 1, product, false, &packed, &err), &err);
         assert_ok(packed_rows_new(product, 2, 3, &rows, &err), &err);
         tiles_prepare(&(struct prepare_job){.input = input,
@@ -464,10 +506,48 @@ static void test_reference_is_the_product(void **state)
                                           .output = output,
                                           .output_stride = 2,
                                           .panel_end = 1});
-        assert_close("reference", output[0], product == PRODUCT_INT8 ? want_int8 : want_bf16, 2, 1e-6f, 0.0f);
+        const float *want = product == PRODUCT_INT8   ? want_int8
+                            : product == PRODUCT_INT4 ? want_int4
+                                                      : want_bf16;
+        assert_close("reference", output[0], want, 2, 1e-6f, 0.0f);
         assert_true(output[1][0] == 0.0f && output[1][1] == 0.0f);
         packed_matrix_release(&packed);
         packed_rows_release(&rows);
+    }
+}
+
+/* Weights of four bits, unpacked: Q4_0's own within a step of the row's INT8, others within that and a step
+ * of their group. */
+static void test_int4_weights_are_the_tensors(void **state)
+{
+    (void)state;
+    enum { ROWS = 33, COLUMNS = 96, GROUP = 32 };
+    const enum tensor_type types[] = {TENSOR_Q4_0, TENSOR_BF16, TENSOR_Q8_0};
+    uint64_t seed = 21;
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        const struct tensor tensor = random_tensor(&seed, types[i], ROWS, COLUMNS);
+        struct packed_matrix packed;
+        struct dobby_error err;
+        assert_ok(tiles_pack(&tensor, 1, PRODUCT_INT4, false, &packed, &err), &err);
+        for (uint32_t row = 0; row < ROWS; row++) {
+            float values[COLUMNS];
+            packing_dequantize_row(&tensor, row, values);
+            const uint32_t panel = row / TILE_OUTPUTS, lane = row % TILE_OUTPUTS;
+            const float scale = int8_tail(&packed, panel)->scales[lane];
+            for (uint32_t k = 0; k < COLUMNS; k++) {
+                const float got = scale * (float)int4_weight_at(&packed, panel, lane, k);
+                float furthest = 0.0f; /* of the group: 7 to 9 steps */
+                for (uint32_t j = k / GROUP * GROUP; j < (k / GROUP + 1) * GROUP; j++)
+                    furthest = fmaxf(furthest, fabsf(values[j]));
+                const float allowed =
+                    types[i] == TENSOR_Q4_0 ? 1.01f * scale : furthest / 7.0f + 1.01f * scale;
+                if (!(fabsf(got - values[k]) <= allowed))
+                    fail_msg("%s: row %u, column %u is %g instead of %g", tensor_type_name(types[i]), row, k,
+                             (double)got, (double)values[k]);
+            }
+        }
+        packed_matrix_release(&packed);
+        free((void *)(uintptr_t)tensor.data);
     }
 }
 
@@ -501,6 +581,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference_is_the_product),
+        cmocka_unit_test(test_int4_weights_are_the_tensors),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_every_token_count),

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "os/clock.h"
+#include "os/thread.h"
 #include "unit/test.h"
 
 #include <stdatomic.h>
@@ -134,6 +135,73 @@ static void test_all_threads_take_part(void **state)
     }
 }
 
+enum { RIVALS = 4, RIVAL_LOOPS = 1500 };
+
+struct rival {
+    struct thread thread;
+    struct thread_pool *pool;
+    struct tally tally;
+};
+
+static void run_rival(void *argument)
+{
+    struct rival *rival = argument;
+    for (size_t loop = 0; loop < RIVAL_LOOPS; loop++) {
+        const size_t count = 2 + loop % 7;
+        memset(&rival->tally, 0, sizeof rival->tally);
+        rival->tally.threads = thread_pool_threads(rival->pool);
+        thread_pool_run(rival->pool, count, count_index, &rival->tally);
+        for (size_t i = 0; i <= count; i++)
+            if (rival->tally.results[i] != (i < count ? (int)i + 1 : 0))
+                return; /* and the last tally says so */
+        if (rival->tally.misplaced != 0)
+            return;
+    }
+    rival->tally.threads = 0; /* all went well */
+}
+
+/* Pools of several callers: each loop has its own indexes and thread numbers, and there are no more threads
+ * than the widest pool has. */
+static void test_pools_take_turns(void **state)
+{
+    (void)state;
+    static struct rival rivals[RIVALS];
+    const uint32_t threads[RIVALS] = {2, 4, 3, 2};
+    struct dobby_error err;
+    for (size_t i = 0; i < RIVALS; i++)
+        rivals[i].pool = pool_of(threads[i]);
+    assert_int_equal(thread_pool_workers(), 3);
+    for (size_t i = 0; i < RIVALS; i++)
+        assert_ok(thread_start(&rivals[i].thread, "rival", run_rival, &rivals[i], &err), &err);
+    for (size_t i = 0; i < RIVALS; i++) {
+        thread_join(&rivals[i].thread);
+        assert_int_equal(rivals[i].tally.threads, 0);
+    }
+    assert_int_equal(thread_pool_workers(), 3);
+    for (size_t i = 0; i < RIVALS; i++)
+        thread_pool_close(rivals[i].pool);
+    assert_int_equal(thread_pool_workers(), 0);
+}
+
+/* A wider pool that opens and closes meanwhile changes nothing for one that works. */
+static void test_pools_come_and_go(void **state)
+{
+    (void)state;
+    static struct rival rival;
+    struct dobby_error err;
+    rival.pool = pool_of(2);
+    assert_ok(thread_start(&rival.thread, "rival", run_rival, &rival, &err), &err);
+    static struct tally tally;
+    for (uint32_t i = 0; i < 20; i++) {
+        struct thread_pool *pool = pool_of(3 + i % 3);
+        run_and_check(pool, 50, &tally);
+        thread_pool_close(pool);
+    }
+    thread_join(&rival.thread);
+    assert_int_equal(rival.tally.threads, 0);
+    thread_pool_close(rival.pool);
+}
+
 static void test_open_and_close_without_work(void **state)
 {
     (void)state;
@@ -161,6 +229,8 @@ int main(void)
         cmocka_unit_test(test_many_short_loops),
         cmocka_unit_test(test_loops_after_sleep),
         cmocka_unit_test(test_all_threads_take_part),
+        cmocka_unit_test(test_pools_take_turns),
+        cmocka_unit_test(test_pools_come_and_go),
         cmocka_unit_test(test_open_and_close_without_work),
         cmocka_unit_test(test_bad_sizes_are_refused),
     };

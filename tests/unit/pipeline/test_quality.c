@@ -240,7 +240,8 @@ static void every_verdict_has_a_name(void **state)
     (void)state;
     for (int i = 0; i < QUALITY_VERDICT_COUNT; i++)
         for (int j = 0; j < i; j++)
-            assert_string_not_equal(quality_verdict_name(i), quality_verdict_name(j));
+            assert_string_not_equal(quality_verdict_name((enum quality_verdict)i),
+                                    quality_verdict_name((enum quality_verdict)j));
 }
 
 static void a_template_gives_its_text(void **state)

@@ -96,8 +96,8 @@ static void equal_prompts_end_alike(void **state)
 static void results_of_the_store_are_found(void **state)
 {
     (void)state;
-    static const char *const before[] = {"int a;", "int b;", "x " FAKE_LENGTH};
-    static const char *const after[] = {"int b;", "int a;", "int c;", "int b;", "x " FAKE_LENGTH, "int c;"};
+    static const char *const before[] = {"int a;", "int b;", FAKE_LENGTH " x"};
+    static const char *const after[] = {"int b;", "int a;", "int c;", "int b;", FAKE_LENGTH " x", "int c;"};
     struct fixture fixture;
     fixture_open(&fixture, 4);
     fixture_put(&fixture, COUNT_OF(before), before);

@@ -159,17 +159,57 @@ static void an_engine_that_comes_back_costs_no_attempt(void **state)
     }
 }
 
-/* Bad records side by side look like a bad engine; the probe, which is no record, tells them apart. */
+/* Bad records side by side look like a bad engine; the probe, which is no record, tells them apart. Without a
+ * good one among them, too: they have their attempts and end. */
 static void bad_records_in_a_row_do_not_end_the_run(void **state)
 {
     (void)state;
+    static const struct {
+        const char *name, *content;
+        size_t first, count;
+        uint32_t tries_max;
+    } rows[] = {
+        {"an error that does not pass", FAKE_ERROR, 30, 20, 1},
+        {"one that may, every time", FAKE_RETRY, 30, 20, 3},
+        {"the last ones", FAKE_RETRY, 60, 40, 3},
+        {"all of them", FAKE_RETRY, 0, RECORDS, 3},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture fixture;
+        print_message("    %s\n", rows[i].name);
+        fixture_open(&fixture, 8);
+        fixture.options.retry_first_ms = 1;
+        fixture.options.probe_first_ms = 1;
+        put_among(&fixture, rows[i].content, rows[i].first, rows[i].count);
+        assert_ok(fixture_run(&fixture), &fixture.err);
+        assert_int_equal(fixture.progress.completed, RECORDS - rows[i].count);
+        assert_int_equal(fixture.progress.failed, rows[i].count);
+        assert_int_equal(fixture.progress.engine_breaker, BREAKER_CLOSED);
+        for (size_t k = 0; k < RECORDS; k++) {
+            struct row_copy row;
+            bool bad = k >= rows[i].first && k < rows[i].first + rows[i].count;
+            fixture_row(&fixture, k, &row);
+            assert_int_equal(row.state, bad ? RECORD_FAILED : RECORD_COMPLETED);
+            assert_int_equal(row.tries, bad ? rows[i].tries_max : 1);
+        }
+        fixture_close(&fixture);
+    }
+}
+
+/* Not even when all are bad, and then it does not take for ever: the engine is asked ever more rarely. */
+static void only_bad_records_are_failed_soon(void **state)
+{
+    (void)state;
     struct fixture fixture;
+    struct run_copy run;
     fixture_open(&fixture, 8);
-    put_among(&fixture, FAKE_ERROR, 30, 20);
+    fixture.options.probe_first_ms = 1;
+    put_among(&fixture, FAKE_ERROR, 0, RECORDS);
     assert_ok(fixture_run(&fixture), &fixture.err);
-    assert_int_equal(fixture.progress.completed, RECORDS - 20);
-    assert_int_equal(fixture.progress.failed, 20);
-    assert_true(fixture.phases & 1u << RUN_PHASE_ENGINE_OUTAGE);
+    assert_int_equal(fixture.progress.failed, RECORDS);
+    fixture_run_row(&fixture, &run);
+    assert_non_null(
+        strstr(run.metrics, "\"engine\": {\"state\": \"closed\", \"opened\": 3")); /* 8, 16, 32, 64 */
     fixture_close(&fixture);
 }
 
@@ -181,6 +221,7 @@ int main(void)
         cmocka_unit_test(a_record_that_kills_its_workers_is_given_up),
         cmocka_unit_test(an_engine_that_comes_back_costs_no_attempt),
         cmocka_unit_test(bad_records_in_a_row_do_not_end_the_run),
+        cmocka_unit_test(only_bad_records_are_failed_soon),
     };
     return cmocka_run_group_tests_name("pipeline run, trouble", tests, NULL, NULL);
 }

@@ -110,7 +110,7 @@ static void kernels_are_measured(void **state)
         /* qkv: four sizes, for each product that the set has of its own; attention: two */
         size_t want = 0;
         for (size_t set = 1; set < set_count; set++) {
-            const size_t products = strcmp(sets[set]->name, "amx") == 0 ? 2 : 3;
+            const size_t products = (strcmp(sets[set]->name, "amx") == 0 ? 2U : 3U) + sets[set]->has_int4;
             want += i == 0 ? 4 * products : 2;
         }
         assert_int_equal(rows.count, want);
@@ -148,7 +148,11 @@ static void engines_are_measured(void **state)
         uint64_t records;
         double seconds;
         const char *precision;
-    } cases[] = {{1, 1, 1, 0, "exact"}, {3, 2, 7, 0, "bf16"}, {0, 1, 2, 0, "int8"}, {2, 1, 0, 0.05, NULL}};
+    } cases[] = {{1, 1, 1, 0, "exact"},
+                 {3, 2, 7, 0, "bf16"},
+                 {0, 1, 2, 0, "int8"},
+                 {1, 1, 2, 0, NULL},
+                 {2, 1, 0, 0.05, NULL}};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct engine_figures row;
         struct dobby_error err;
@@ -166,7 +170,8 @@ static void engines_are_measured(void **state)
         assert_true(row.sessions == cases[i].sessions || cases[i].sessions == 0);
         assert_int_equal(row.threads, cases[i].threads);
         assert_string_equal(row.model, "tiny");
-        assert_true(row.seconds > 0 && row.records_per_min > 0 && row.peak_rss_mb > 0);
+        assert_true(row.seconds > 0 && row.records_per_min > 0 && row.peak_rss_mb > 0 &&
+                    row.first_1000_rss_mb > 0 && row.first_1000_rss_mb <= row.peak_rss_mb);
         assert_true(row.prefill_tokens_per_s > 0 && row.decode_tokens_per_s > 0);
         assert_true(row.first_token_ms > 0 && row.first_token_ms <= row.p99_ms);
         assert_true(row.p50_ms <= row.p95_ms && row.p95_ms <= row.p99_ms);

@@ -3,9 +3,10 @@
 #include "base/utf8.h"
 #include "unit/test.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 32, TYPE_F32 = 0, TYPE_Q8_0 = 8 };
+enum { ALIGNMENT = 32, TYPE_F32 = 0, TYPE_Q4_0 = 2, TYPE_Q8_0 = 8 };
 enum { VALUE_U32 = 4, VALUE_I32 = 5, VALUE_F32 = 6, VALUE_BOOL = 7, VALUE_STRING = 8, VALUE_ARRAY = 9 };
 
 static void put(struct buffer *out, const void *bytes, size_t length)
@@ -194,6 +195,32 @@ static const struct small_tensor tensors[] = {
     {"ffn_down.weight", true, SMALL_FEED_FORWARD, SMALL_HIDDEN},
 };
 
+static const struct gguf_edit *edit_of_kind(const struct gguf_edit *edits, enum edit_kind kind)
+{
+    for (; edits != NULL && edits->kind != EDIT_NONE; edits++) {
+        if (edits->kind == kind)
+            return edits;
+    }
+    return NULL;
+}
+
+static uint32_t matrix_type(const struct gguf_edit *edits)
+{
+    const struct gguf_edit *edit = edit_of_kind(edits, EDIT_MATRIX_TYPE);
+    return edit != NULL ? edit->number : TYPE_Q8_0;
+}
+
+static uint64_t block_bytes(const struct gguf_edit *edits)
+{
+    return matrix_type(edits) == TYPE_Q4_0 ? 18 : 34;
+}
+
+static uint64_t tensor_bytes_of(const struct small_tensor *tensor, const struct gguf_edit *edits)
+{
+    return tensor->rows == 0 ? 4 * (uint64_t)tensor->columns
+                             : (uint64_t)tensor->rows * tensor->columns / 32 * block_bytes(edits);
+}
+
 static uint64_t padded(uint64_t bytes)
 {
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -209,9 +236,8 @@ static uint64_t put_tensor(struct buffer *out, const struct small_tensor *tensor
         edit = &none;
     if (edit->kind == EDIT_DROP)
         return 0;
-    uint64_t bytes = tensor->rows == 0 ? 4 * (uint64_t)tensor->columns
-                                       : (uint64_t)tensor->rows * tensor->columns / 32 * 34;
-    uint32_t type = tensor->rows == 0 ? TYPE_F32 : TYPE_Q8_0;
+    uint64_t bytes = tensor_bytes_of(tensor, edits);
+    uint32_t type = tensor->rows == 0 ? TYPE_F32 : matrix_type(edits);
     put_string(out, edit->kind == EDIT_TENSOR_NAME ? edit->text : name);
     put_number(out, tensor->rows == 0 ? 1 : 2, 4);
     put_number(out, edit->kind == EDIT_TENSOR_SHAPE ? edit->number : tensor->columns, 8);
@@ -239,6 +265,36 @@ static uint64_t put_tensors(struct buffer *out, const struct gguf_edit *edits, u
     return count;
 }
 
+/* Norms of 1, no biases, and blocks of scale 2^-5 (2^-8 for eight bits) with quants that look random. */
+static void put_weights(struct buffer *out, const struct small_tensor *tensor, const struct gguf_edit *edits,
+                        uint32_t *state)
+{
+    const uint64_t bytes = tensor_bytes_of(tensor, edits);
+    const bool norm = strstr(tensor->name, "norm") != NULL;
+    const float one = 1.0f;
+    uint8_t *data = calloc(1, padded(bytes));
+    assert_non_null(data);
+    for (uint64_t at = 0; norm && at < bytes; at += sizeof one)
+        memcpy(data + at, &one, sizeof one);
+    for (uint64_t at = 0; tensor->rows > 0 && at < bytes; at++) {
+        const uint64_t in_block = at % block_bytes(edits);
+        *state = *state * 1664525 + 1013904223;
+        data[at] = (uint8_t)(*state >> 24);
+        if (in_block < 2)
+            data[at] = in_block == 0 ? 0 : matrix_type(edits) == TYPE_Q4_0 ? 0x28 : 0x1c;
+    }
+    put(out, data, padded(bytes));
+    free(data);
+}
+
+static void put_all_weights(struct buffer *out, const struct gguf_edit *edits)
+{
+    uint32_t state = 1;
+    for (size_t i = 0; i < COUNT_OF(tensors); i++)
+        for (int layer = 0; layer < (tensors[i].per_layer ? SMALL_LAYERS : 1); layer++)
+            put_weights(out, &tensors[i], edits, &state);
+}
+
 void small_gguf_build(struct buffer *out, const struct gguf_edit *edits)
 {
     static const char zeroes[ALIGNMENT] = {0};
@@ -255,7 +311,9 @@ void small_gguf_build(struct buffer *out, const struct gguf_edit *edits)
     put(out, metadata.bytes, metadata.length);
     put(out, entries.bytes, entries.length);
     put(out, zeroes, padded(out->length) - out->length);
-    for (uint64_t at = 0; at < data_bytes; at += ALIGNMENT)
+    if (edit_of_kind(edits, EDIT_WEIGHTS) != NULL)
+        put_all_weights(out, edits);
+    for (uint64_t at = 0; edit_of_kind(edits, EDIT_WEIGHTS) == NULL && at < data_bytes; at += ALIGNMENT)
         put(out, zeroes, ALIGNMENT);
     buffer_release(&metadata);
     buffer_release(&entries);

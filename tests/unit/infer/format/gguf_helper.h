@@ -16,6 +16,8 @@ enum edit_kind {
     EDIT_TENSOR_SHAPE,  /* the tensor's first dimension becomes number */
     EDIT_TENSOR_OFFSET, /* number is added to the tensor's offset */
     EDIT_TENSOR_NAME,   /* the tensor gets the name text */
+    EDIT_MATRIX_TYPE,   /* key is not used: all matrices are of ggml's type number, 8 or 2 (Q8_0, Q4_0) */
+    EDIT_WEIGHTS,       /* key is not used: weights are not 0 but a small model's */
     EDIT_MERGE,         /* key is not used: one more merge, text */
     EDIT_TOKEN,         /* key is not used: one more token, text, of the kind number */
 };
@@ -39,8 +41,8 @@ enum {
     SMALL_VOCABULARY = 260
 };
 
-/* A Qwen2 model, tied, matrices in Q8_0; all weights are 0. Replaces *out. edits end with EDIT_NONE; NULL:
- * none.
+/* A Qwen2 model, tied, matrices in Q8_0; all weights are 0 unless an edit says otherwise. Replaces *out.
+ * edits end with EDIT_NONE; NULL: none.
  */
 void small_gguf_build(struct buffer *out, const struct gguf_edit *edits);
 

@@ -179,7 +179,8 @@ static void rows_depend_on_their_sequence_alone(void **state)
     const size_t count = kernels_available(sets, SETS);
     for (size_t i = 0; i < count; i++)
         for (enum product product = PRODUCT_F32; product < PRODUCT_COUNT; product++)
-            check_set(sets[i], product);
+            if (product != PRODUCT_INT4 || sets[i]->has_int4)
+                check_set(sets[i], product);
 }
 
 int main(void)

@@ -183,14 +183,15 @@ static void estimate(const struct timing *timing, const struct plan_counts *coun
     if (done == 0 || out->sample_s <= 0)
         return;
     const double whole = (double)done / out->sample_s, steady = steady_rate(timing, done, whole);
-    /* Records longer than those of the sample take longer. */
+    /* Longer records take longer, but only their reading, not their writing: the sample's mean length may be
+     * off, since an engine takes long ones first, so the range reaches from no correction to a whole one. */
     const double tokens_sample = summaries > 0 ? (double)totals->tokens_in / (double)summaries : 0;
     const double tokens_all = (double)counts->tokens_in / (double)counts->to_infer;
     const double length = tokens_sample > 0 && tokens_all > 0 ? tokens_all / tokens_sample : 1;
     const double scatter = 1 + 1 / sqrt((double)done);
-    out->records_per_s_max =
-        fmax(fmax(whole, steady), best_rate(timing) * best_share) / length / faster_share * scatter;
-    out->records_per_s_min = fmin(whole, steady) / length / slower_share / scatter;
+    const double fast = fmax(fmax(whole, steady), best_rate(timing) * best_share);
+    out->records_per_s_max = fast / fmin(length, 1) / faster_share * scatter;
+    out->records_per_s_min = fmin(whole, steady) / fmax(length, 1) / slower_share / scatter;
     const double infer = (double)counts->to_infer, work = (double)counts->work;
     out->seconds_min = infer / out->records_per_s_max + work * store_s_min;
     out->seconds_max = infer / out->records_per_s_min + work * store_s_max + begin_s_max;

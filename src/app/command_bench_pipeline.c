@@ -19,9 +19,9 @@ static dobby_code append_times(const struct pipeline_figures *figures, struct bu
                                            "SECONDS", "PERCENT", "CALLS", "LONGEST MS");
     for (int i = 0; code == DOBBY_OK && i < TIMED_CALL_COUNT; i++) {
         const double took_s = (double)calls->ns[i] / 1e9;
-        code = buffer_append_format(out, err, "%-20s %9.3f %8.1f %10" PRIu64 " %11.1f\n", timed_call_name(i),
-                                    took_s, took_s / whole_s * 100, calls->calls[i],
-                                    (double)calls->longest_ns[i] / 1e6);
+        code = buffer_append_format(out, err, "%-20s %9.3f %8.1f %10" PRIu64 " %11.1f\n",
+                                    timed_call_name((enum timed_call)i), took_s, took_s / whole_s * 100,
+                                    calls->calls[i], (double)calls->longest_ns[i] / 1e6);
     }
     const double rest_s = pipeline_figures_rest_s(figures);
     return code == DOBBY_OK ? buffer_append_format(out, err, "%-20s %9.3f %8.1f\n", "pipeline itself", rest_s,
@@ -91,7 +91,7 @@ static void put_times(struct json_writer *json, const struct pipeline_figures *f
         const bool rest = i == TIMED_CALL_COUNT;
         json_begin_object(json);
         json_key(json, "name");
-        json_put_text(json, rest ? "pipeline" : timed_call_name(i));
+        json_put_text(json, rest ? "pipeline" : timed_call_name((enum timed_call)i));
         json_key(json, "seconds");
         json_put_number(json, rest ? pipeline_figures_rest_s(figures) : (double)calls->ns[i] / 1e9);
         json_key(json, "calls");

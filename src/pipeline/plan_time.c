@@ -14,7 +14,6 @@ enum {
     ID_BYTES = 32,
     STEADY_RECORDS_MIN = 32, /* fewer say little of a steady rate */
     WINDOW_S = 3,
-    WINDOW_RECORDS_MIN = 16,
     /* What a stored summary takes in a database beside its text, and what keeping a record's state grows by:
      * measured over 4,310 records in SQLite. */
     SUMMARY_ROW_BYTES = 480
@@ -32,10 +31,13 @@ static const double store_s_min = 15e-6, store_s_max = 1e-3, begin_s_max = 2;
 struct snapshot {
     double seconds;
     uint64_t done;
+    uint64_t tokens; /* read and written by the engine */
 };
 
 struct timing {
     const struct plan_options *options;
+    struct engine *engine;
+    uint64_t tokens_before;                   /* of what it did before */
     struct snapshot snapshots[SNAPSHOTS_MAX]; /* while records were still taken */
     size_t count;
 };
@@ -51,12 +53,21 @@ static enum run_request request(void *context)
     return options->canceled != NULL && options->canceled(options->context) ? RUN_STOP : RUN_CONTINUE;
 }
 
+static uint64_t tokens_of(struct engine *engine)
+{
+    struct engine_stats stats;
+    engine_stats(engine, &stats);
+    return stats.prefill_tokens + stats.prefix_tokens + stats.decode_tokens;
+}
+
 static void progress(void *context, const struct run_progress *now)
 {
     struct timing *timing = context;
     if (timing->count < SNAPSHOTS_MAX && now->phase == RUN_PHASE_RUNNING && !now->finished)
         timing->snapshots[timing->count++] =
-            (struct snapshot){.seconds = (double)now->elapsed_ns / 1e9, .done = done_of(now)};
+            (struct snapshot){.seconds = (double)now->elapsed_ns / 1e9,
+                              .done = done_of(now),
+                              .tokens = tokens_of(timing->engine) - timing->tokens_before};
 }
 
 /* ---- the sample ---------------------------------------------------------------------------------- */
@@ -155,8 +166,10 @@ static double steady_rate(const struct timing *timing, uint64_t done, double who
     return (double)(last->done - first->done) / (last->seconds - first->seconds);
 }
 
-/* The best rate of any WINDOW_S of the sample: how fast it goes while the machine has nothing else to do. */
-static double best_rate(const struct timing *timing)
+/* Tokens a second in the best WINDOW_S: what the machine can do while it has nothing else to do. A sample's
+ * records come out late, since as many as there are sessions are read before the first is written; its tokens
+ * do not. */
+static double best_token_rate(const struct timing *timing)
 {
     double best = 0;
     for (size_t i = 0, j = 0; i < timing->count; i++) {
@@ -166,8 +179,7 @@ static double best_rate(const struct timing *timing)
         if (j == timing->count)
             break;
         const struct snapshot *to = &timing->snapshots[j];
-        if (to->done >= from->done + WINDOW_RECORDS_MIN)
-            best = fmax(best, (double)(to->done - from->done) / (to->seconds - from->seconds));
+        best = fmax(best, (double)(to->tokens - from->tokens) / (to->seconds - from->seconds));
     }
     return best;
 }
@@ -183,14 +195,20 @@ static void estimate(const struct timing *timing, const struct plan_counts *coun
     if (done == 0 || out->sample_s <= 0)
         return;
     const double whole = (double)done / out->sample_s, steady = steady_rate(timing, done, whole);
-    /* Records longer than those of the sample take longer. */
+    /* An engine takes long records first, so a sample that time cut short has longer ones than the whole. How
+     * much that matters depends on how much of the time goes into reading: the slow end takes half of it. */
+    const double all = (double)counts->to_infer;
     const double tokens_sample = summaries > 0 ? (double)totals->tokens_in / (double)summaries : 0;
-    const double tokens_all = (double)counts->tokens_in / (double)counts->to_infer;
-    const double length = tokens_sample > 0 && tokens_all > 0 ? tokens_all / tokens_sample : 1;
+    const double tokens_in = (double)counts->tokens_in / all;
+    const double tokens_out = summaries > 0 ? (double)totals->tokens_out / (double)summaries : 0;
+    const double length = tokens_sample > 0 && tokens_in > 0 ? tokens_in / tokens_sample : 1;
+    const double by_tokens =
+        tokens_in > 0 ? best_token_rate(timing) * best_share / (tokens_in + tokens_out) : 0;
     const double scatter = 1 + 1 / sqrt((double)done);
-    out->records_per_s_max =
-        fmax(fmax(whole, steady), best_rate(timing) * best_share) / length / faster_share * scatter;
-    out->records_per_s_min = fmin(whole, steady) / length / slower_share / scatter;
+    const double fast = fmax(fmax(whole, steady) / fmin(length, 1), by_tokens);
+    const double slow = fmin(whole, steady) / (length < 1 ? sqrt(length) : length);
+    out->records_per_s_max = fast / faster_share * scatter;
+    out->records_per_s_min = slow / slower_share / scatter;
     const double infer = (double)counts->to_infer, work = (double)counts->work;
     out->seconds_min = infer / out->records_per_s_max + work * store_s_min;
     out->seconds_max = infer / out->records_per_s_min + work * store_s_max + begin_s_max;
@@ -217,6 +235,8 @@ dobby_code plan_time(struct engine *engine, const struct prompt_template *prompt
     if (timing == NULL)
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "timing the sample");
     timing->options = options;
+    timing->engine = engine;
+    timing->tokens_before = tokens_of(engine);
     struct run_progress totals = {0};
     uint64_t text_bytes;
     const dobby_code code = run_sample(engine, prompt, timing, sample, &totals, &text_bytes, err);

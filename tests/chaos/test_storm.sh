@@ -38,12 +38,14 @@ edit() {
     local file
     file=$(printf 'source/scale_%06d.c' "$(up_to "$records")")
     echo "/* edited $RANDOM */" >>"$file"
+    removed=$((removed + 1))
     add_records 0
 }
 poison() {
     add_records 1
     echo '/* poison */' >>"$(printf 'source/scale_%06d.c' $((records - 1)))"
     poisoned=$((poisoned + 1))
+    removed=$((removed + 1)) # as it was without the poison
     add_records 0
 }
 lock_for_a_while() {

@@ -75,20 +75,6 @@ static void test_halves_are_exact(void **state)
     assert_true(packing_bf16_to_f32(0xc049) == -0x1.92p1f);
 }
 
-/* Sanitizers end a program that asks for too much, unless told to let it fail as without them. */
-__attribute__((visibility("default"))) const char *__asan_default_options(void);
-__attribute__((visibility("default"))) const char *__tsan_default_options(void);
-
-const char *__asan_default_options(void)
-{
-    return "allocator_may_return_null=1";
-}
-
-const char *__tsan_default_options(void)
-{
-    return "allocator_may_return_null=1";
-}
-
 /* A stand-in for memory that cannot be had: more than any address space holds. */
 static void test_pack_fails_cleanly(void **state)
 {

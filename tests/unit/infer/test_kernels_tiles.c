@@ -561,20 +561,6 @@ static void test_no_memory(void **state)
     assert_int_equal(packed.rows, 0);
 }
 
-/* Sanitizers end a program that asks for too much, unless told to let it fail as without them. */
-__attribute__((visibility("default"))) const char *__asan_default_options(void);
-__attribute__((visibility("default"))) const char *__tsan_default_options(void);
-
-const char *__asan_default_options(void)
-{
-    return "allocator_may_return_null=1";
-}
-
-const char *__tsan_default_options(void)
-{
-    return "allocator_may_return_null=1";
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -66,6 +66,13 @@ dobby_code run_reuse_late(struct run *run, const struct record *record, struct i
     return code;
 }
 
+/* A record that is tried more often because it failed has an answer each time. */
+static uint32_t tries_max(const struct run *run)
+{
+    const uint32_t attempts = run->options->attempts_max;
+    return attempts > RUN_TRIES_MAX ? attempts : RUN_TRIES_MAX;
+}
+
 /* Settles what needs no prompt, and finds the key of the rest. */
 static dobby_code prepare_record(struct run *run, const struct record *record, struct intake *intake,
                                  struct dobby_error *err)
@@ -80,7 +87,7 @@ static dobby_code prepare_record(struct run *run, const struct record *record, s
         intake->done = true;
         return DOBBY_OK;
     }
-    if (record->tries > RUN_TRIES_MAX) {
+    if (record->tries > tries_max(run)) {
         struct outbox_entry *entry = outbox_add_reason(
             &run->outbox, &lease, OUTCOME_FAILED,
             "given up: it was taken %u times, and each time its worker ended or lost it without an answer",

@@ -20,7 +20,8 @@ enum { RUN_SETTLE_RECORDS = 64, RUN_SETTLE_MS = 500 };
 /* Records claimed at once, at most: some 100 ms of work where nothing is inferred. */
 enum { RUN_CLAIM_RECORDS = 512 };
 static_assert((int)RUN_CLAIM_RECORDS <= LIMIT_BATCH_RECORDS, "a batch can be claimed and looked up at once");
-/* A record claimed so often without an answer takes its workers down with it: it is FAILED. */
+/* A record claimed so often without an answer takes its workers down with it: it is FAILED. More often where
+ * run_options.attempts_max is more. */
 enum { RUN_TRIES_MAX = 16 };
 enum { RUN_RESULTS_AT_ONCE = 64, RUN_WAIT_MS = 100, RUN_PROGRESS_MS = 250, RUN_POLL_MS = 250 };
 

@@ -87,30 +87,47 @@ static void waits_for_later_tries(void **state)
     fixture_close(&fixture);
 }
 
+/* Unless so many attempts were asked for. */
 static void a_record_that_kills_its_workers_is_given_up(void **state)
 {
     (void)state;
-    struct fixture fixture;
-    fixture_open(&fixture, 2);
-    put_among(&fixture, "", 0, 0);
-    for (int64_t now_us = 10; now_us < 10 + 16; now_us++) {
-        struct record_batch batch = {0};
-        assert_ok(store_claim(fixture.memory, "killed", now_us, now_us + 1, 1, &batch, &fixture.err),
-                  &fixture.err);
-        assert_int_equal(batch.count, 1);
-        record_batch_release(&batch);
-        uint64_t released;
-        assert_ok(store_release_owner(fixture.memory, "killed", now_us, &released, &fixture.err),
-                  &fixture.err);
+    static const struct {
+        const char *name;
+        uint32_t deaths, attempts_max;
+        const char *reason; /* NULL: it is done */
+    } rows[] = {
+        {"fifteen deaths", 15, 0, NULL},
+        {"sixteen deaths", 16, 0, "16 times"},
+        {"few attempts", 16, 1, "16 times"},
+        {"more attempts", 16, 20, NULL},
+        {"more deaths than attempts", 20, 20, "20 times"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture fixture;
+        print_message("    %s\n", rows[i].name);
+        fixture_open(&fixture, 2);
+        fixture.options.attempts_max = rows[i].attempts_max;
+        put_among(&fixture, "", 0, 0);
+        for (int64_t now_us = 10; now_us < 10 + rows[i].deaths; now_us++) {
+            struct record_batch batch = {0};
+            assert_ok(store_claim(fixture.memory, "killed", now_us, now_us + 1, 1, &batch, &fixture.err),
+                      &fixture.err);
+            assert_int_equal(batch.count, 1);
+            record_batch_release(&batch);
+            uint64_t released;
+            assert_ok(store_release_owner(fixture.memory, "killed", now_us, &released, &fixture.err),
+                      &fixture.err);
+        }
+        assert_ok(fixture_run(&fixture), &fixture.err);
+        struct row_copy row;
+        fixture_row(&fixture, 0, &row);
+        assert_int_equal(row.state, rows[i].reason != NULL ? RECORD_FAILED : RECORD_COMPLETED);
+        assert_string_equal(row.error_id, rows[i].reason != NULL ? "RUN-0001" : "");
+        if (rows[i].reason != NULL)
+            assert_non_null(strstr(row.reason, rows[i].reason));
+        assert_int_equal(fixture.progress.completed, RECORDS - (rows[i].reason != NULL));
+        fixture_close(&fixture);
     }
-    assert_ok(fixture_run(&fixture), &fixture.err);
-    struct row_copy row;
-    fixture_row(&fixture, 0, &row);
-    assert_int_equal(row.state, RECORD_FAILED);
-    assert_string_equal(row.error_id, "RUN-0001");
-    assert_non_null(strstr(row.reason, "16 times"));
-    assert_int_equal(fixture.progress.completed, RECORDS - 1);
-    fixture_close(&fixture);
 }
 
 /* The engine fails as a whole for a while: the run pauses, and no record is charged for it. */

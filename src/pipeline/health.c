@@ -8,9 +8,10 @@
  *   half_open -> closed      [run_store_code OK; run_probe_answered with a text]
  *   half_open -> open        [the same with a failure: twice as long]
  *
- * Failures in a row are held against nobody until the probe has told records from engine. When it works and
- * the same records fail again, they are charged: else records that always fail would be taken and pardoned
- * for ever where no good one is left to end the row.
+ * Failures in a row are held against nobody until the probe has told records from engine, final ones neither;
+ * only what a transaction has taken by then has cost its try. When it works and the same records fail again,
+ * they are charged: else records that always fail would be taken and pardoned for ever where no good one is
+ * left to end the row.
  *
  * While the engine's breaker is not closed nothing is claimed and all leases go back; while the store's is
  * not, nothing can be claimed or saved, and what the engine finishes waits in the outbox. */

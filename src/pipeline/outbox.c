@@ -56,16 +56,22 @@ struct outbox_entry *outbox_add_reason(struct outbox *outbox, const struct lease
     return entry;
 }
 
-size_t outbox_pardon(struct outbox *outbox)
+/* What an engine in doubt is no witness against: a try that is to be repeated, and a first one that failed
+ * for good. What had failed before that stays. */
+static bool is_doubtful(const struct outbox_entry *entry)
 {
-    size_t pardoned = 0;
+    return entry->kind == OUTCOME_RETRY || (entry->kind == OUTCOME_FAILED && entry->lease.tries == 1);
+}
+
+void outbox_pardon(struct outbox *outbox)
+{
     for (size_t i = 0; i < outbox->count; i++) {
-        if (outbox->entries[i].kind != OUTCOME_RETRY)
+        struct outbox_entry *entry = &outbox->entries[i];
+        if (!is_doubtful(entry))
             continue;
-        outbox->entries[i].kind = OUTCOME_RELEASED;
-        pardoned++;
+        outbox->failed -= entry->kind == OUTCOME_FAILED;
+        entry->kind = OUTCOME_RELEASED;
     }
-    return pardoned;
 }
 
 static void describe(const struct outbox_entry *entry, struct outcome *outcome)

@@ -38,8 +38,8 @@ struct outbox_entry *outbox_add(struct outbox *outbox, const struct lease *lease
 struct outbox_entry *outbox_add_reason(struct outbox *outbox, const struct lease *lease,
                                        enum outcome_kind kind, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/* RETRY outcomes become RELEASED: it was not the records' fault. Returns how many. */
-size_t outbox_pardon(struct outbox *outbox);
+/* RETRY outcomes become RELEASED, and so do FAILED ones of a first try: it was not the records' fault. */
+void outbox_pardon(struct outbox *outbox);
 /* Saves the oldest entries, up to LIMIT_BATCH_RECORDS, in one transaction, counts them in *progress and
  * forgets them. *returned says whether some are PENDING again. After a failure all are still there. */
 DOBBY_NODISCARD dobby_code outbox_settle(struct outbox *outbox, struct store *store,

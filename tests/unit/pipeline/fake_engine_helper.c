@@ -105,9 +105,10 @@ static void answer(struct fake_engine *self, const struct fake_request *request,
         return;
     }
     if (asks_for(request, FAKE_RETRY) || self->results_to_fail > 0) {
+        bool chosen = self->results_to_fail > 0 && self->result_failure != DOBBY_OK;
         self->results_to_fail -= self->results_to_fail > 0;
         out->finish = FINISH_ERROR;
-        (void)DOBBY_FAIL(&out->error, DOBBY_OUT_OF_MEMORY, "told to");
+        (void)DOBBY_FAIL(&out->error, chosen ? self->result_failure : DOBBY_OUT_OF_MEMORY, "told to");
         return;
     }
     if (asks_for(request, FAKE_ERROR) || (asks_for(request, FAKE_BROKEN) && !greedy)) {

@@ -41,7 +41,8 @@ struct fake_engine {
     uint32_t waits_before_failure, submits_before_failure; /* 0: never fails */
     uint32_t failures;                                     /* calls that fail then; 0: all */
     dobby_code failure;
-    uint32_t results_to_fail;       /* so many of the next results are FINISH_ERROR, OUT_OF_MEMORY */
+    uint32_t results_to_fail;       /* so many of the next results are FINISH_ERROR */
+    dobby_code result_failure;      /* of these; DOBBY_OK: OUT_OF_MEMORY */
     bool cancels_by_itself;         /* at the first wait */
     void (*on_wait)(void *context); /* NULL: nothing */
     void *context;

@@ -138,15 +138,20 @@ static void an_engine_that_comes_back_costs_no_attempt(void **state)
         const char *name;
         uint32_t waits, submits, failures, results;
         size_t per_wait;
-        bool pauses; /* long enough to be told */
+        bool pauses;       /* long enough to be told */
+        dobby_code result; /* of the results that fail; DOBBY_OK: OUT_OF_MEMORY */
+        uint32_t attempts_max;
     } rows[] = {
-        {"the first wait", 1, 0, 1, 0, 1, true},
-        {"a later wait", 40, 0, 2, 0, 1, true},
-        {"the first submit", 0, 1, 1, 0, 1, true},
-        {"a later submit", 0, 40, 2, 0, 1, true},
-        {"many results in a row, then good ones", 0, 0, 0, 9, 0, false},
-        {"all results in flight", 0, 0, 0, 8 + 8 / 4 + 4, 0, true},
-        {"and the probe too", 0, 0, 0, 8 + 8 / 4 + 5, 0, true},
+        {"the first wait", 1, 0, 1, 0, 1, true, DOBBY_OK, 0},
+        {"a later wait", 40, 0, 2, 0, 1, true, DOBBY_OK, 0},
+        {"the first submit", 0, 1, 1, 0, 1, true, DOBBY_OK, 0},
+        {"a later submit", 0, 40, 2, 0, 1, true, DOBBY_OK, 0},
+        {"many results in a row, then good ones", 0, 0, 0, 9, 0, false, DOBBY_OK, 0},
+        {"all results in flight", 0, 0, 0, 8 + 8 / 4 + 4, 0, true, DOBBY_OK, 0},
+        {"and the probe too", 0, 0, 0, 8 + 8 / 4 + 5, 0, true, DOBBY_OK, 0},
+        {"all results, with an error that does not pass", 0, 0, 0, 8 + 8 / 4 + 4, 0, true,
+         DOBBY_NUMERIC_FAILURE, 0},
+        {"all results, of records with one attempt", 0, 0, 0, 8 + 8 / 4 + 4, 0, true, DOBBY_OK, 1},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct fixture fixture;
@@ -158,6 +163,8 @@ static void an_engine_that_comes_back_costs_no_attempt(void **state)
         fixture.engine.failures = rows[i].failures;
         fixture.engine.failure = DOBBY_OUT_OF_MEMORY;
         fixture.engine.results_to_fail = rows[i].results;
+        fixture.engine.result_failure = rows[i].result;
+        fixture.options.attempts_max = rows[i].attempts_max;
         put_among(&fixture, "", 0, 0);
         assert_ok(fixture_run(&fixture), &fixture.err);
         assert_int_equal(fixture.progress.completed, RECORDS);

@@ -1,20 +1,12 @@
 #include "pipeline/plan_parts.h"
 
 #include "base/limits.h"
+#include "base/mix.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { KEYS_FIRST = 1024 };
-
-/* splitmix64's mixing: chance that is the same each time. */
-static uint64_t mix(uint64_t z)
-{
-    z += 0x9E3779B97F4A7C15;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9;
-    z = (z ^ z >> 27) * 0x94D049BB133111EB;
-    return z ^ z >> 31;
-}
 
 /* ---- keys ---------------------------------------------------------------------------------------- */
 
@@ -112,7 +104,7 @@ dobby_code plan_sample_offer(struct plan_sample *sample, uint64_t seen, struct p
             return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the sample");
     }
     const bool full = sample->count == PLAN_SAMPLE_RECORDS;
-    const uint64_t at = full ? mix(seen) % (seen + 1) : sample->count;
+    const uint64_t at = full ? mix64(seen) % (seen + 1) : sample->count;
     if (at >= PLAN_SAMPLE_RECORDS)
         return DOBBY_OK;
     struct plan_sample_record *place = &sample->records[at];
@@ -132,7 +124,7 @@ dobby_code plan_sample_offer(struct plan_sample *sample, uint64_t seen, struct p
 void plan_sample_shuffle(struct plan_sample *sample)
 {
     for (size_t i = sample->count; i > 1; i--) {
-        const size_t j = (size_t)(mix(i) % i);
+        const size_t j = (size_t)(mix64(i) % i);
         const struct plan_sample_record record = sample->records[i - 1];
         sample->records[i - 1] = sample->records[j];
         sample->records[j] = record;

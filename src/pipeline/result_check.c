@@ -63,6 +63,20 @@ dobby_code result_judge(struct engine_result *result, const struct job *job,
     return DOBBY_OK;
 }
 
+struct summary result_summary(const struct provenance *provenance, const char *engine,
+                              const uint8_t key[SHA256_BYTES], const char id[UUID_TEXT_BYTES])
+{
+    struct summary summary = {.model = provenance->info->model,
+                              .model_fingerprint = provenance->info->fingerprint,
+                              .precision = provenance->info->precision,
+                              .sampling = provenance->sampling,
+                              .template_id = provenance->template_id,
+                              .engine = engine};
+    memcpy(summary.id, id, sizeof(summary.id));
+    memcpy(summary.result_key, key, SHA256_BYTES);
+    return summary;
+}
+
 dobby_code result_to_outbox(struct engine_result *result, const struct job *job,
                             const struct provenance *provenance, const char *engine, const char *reason,
                             struct outbox *outbox, struct dobby_error *err)
@@ -76,20 +90,11 @@ dobby_code result_to_outbox(struct engine_result *result, const struct job *job,
                                      : outbox_add_reason(outbox, &job->lease, OUTCOME_DEGRADED, "%s", reason);
     entry->text = result->text;
     result->text = NULL;
-    entry->summary = (struct summary){
-        .text = entry->text,
-        .confidence = within_0_and_1(result->confidence),
-        .model = provenance->info->model,
-        .model_fingerprint = provenance->info->fingerprint,
-        .precision = provenance->info->precision,
-        .sampling = provenance->sampling,
-        .template_id = provenance->template_id,
-        .engine = engine,
-        .tokens_in = result->tokens_in,
-        .tokens_out = result->tokens_out,
-        .inference_ms = (result->total_us + 500) / 1000,
-    };
-    memcpy(entry->summary.id, id, sizeof(id));
-    memcpy(entry->summary.result_key, job->key, SHA256_BYTES);
+    entry->summary = result_summary(provenance, engine, job->key, id);
+    entry->summary.text = entry->text;
+    entry->summary.confidence = within_0_and_1(result->confidence);
+    entry->summary.tokens_in = result->tokens_in;
+    entry->summary.tokens_out = result->tokens_out;
+    entry->summary.inference_ms = (result->total_us + 500) / 1000;
     return DOBBY_OK;
 }

@@ -21,7 +21,12 @@ DOBBY_NODISCARD dobby_code result_judge(struct engine_result *result, const stru
                                         const struct prompt_template *prompt, enum quality_verdict *verdict,
                                         char reason[QUALITY_REASON_BYTES], struct dobby_error *err);
 
-/* Adds the job's outcome: COMPLETED, or with a reason DEGRADED. engine is the provenance's, or another's.
+/* What is known of a summary before its text: who made it, its key and its id. engine is the provenance's, or
+ * another's; strings borrowed. */
+struct summary result_summary(const struct provenance *provenance, const char *engine,
+                              const uint8_t key[SHA256_BYTES], const char id[UUID_TEXT_BYTES]);
+
+/* Adds the job's outcome: COMPLETED, or with a reason DEGRADED. engine as above.
  * Takes the result's text. Fails only where the summary cannot get an id; the outbox is unchanged then. */
 DOBBY_NODISCARD dobby_code result_to_outbox(struct engine_result *result, const struct job *job,
                                             const struct provenance *provenance, const char *engine,

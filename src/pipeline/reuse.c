@@ -12,7 +12,6 @@ dobby_code run_settle_reused(struct run *run, const struct lease *lease, const u
                              const struct cached_result *result, struct dobby_error *err)
 {
     char id[UUID_TEXT_BYTES];
-    const struct provenance *provenance = &run->provenance;
     dobby_code code = uuid7_new(id, err);
     if (code != DOBBY_OK)
         return code;
@@ -28,22 +27,13 @@ dobby_code run_settle_reused(struct run *run, const struct lease *lease, const u
             : outbox_add_reason(&run->outbox, lease, OUTCOME_DEGRADED, "%s", result->reason);
     entry->text = text;
     entry->engine = engine;
-    entry->summary = (struct summary){
-        .text = text,
-        .confidence = result->confidence,
-        .model = provenance->info->model,
-        .model_fingerprint = provenance->info->fingerprint,
-        .precision = provenance->info->precision,
-        .sampling = provenance->sampling,
-        .template_id = provenance->template_id,
-        .engine = engine,
-        .tokens_in = result->tokens_in,
-        .tokens_out = result->tokens_out,
-        .inference_ms = result->inference_ms,
-        .reused = true,
-    };
-    memcpy(entry->summary.id, id, sizeof(id));
-    memcpy(entry->summary.result_key, key, SHA256_BYTES);
+    entry->summary = result_summary(&run->provenance, engine, key, id);
+    entry->summary.text = text;
+    entry->summary.confidence = result->confidence;
+    entry->summary.tokens_in = result->tokens_in;
+    entry->summary.tokens_out = result->tokens_out;
+    entry->summary.inference_ms = result->inference_ms;
+    entry->summary.reused = true;
     return DOBBY_OK;
 }
 
@@ -129,7 +119,7 @@ static dobby_code found(void *context, const struct summary_row *row, struct dob
     return DOBBY_OK;
 }
 
-/* Asks the store for what neither the cache nor the engine has; each key once. */
+/* Asks the store for what neither the cache nor the engine has. */
 static dobby_code ask_store(struct run *run, struct dobby_error *err)
 {
     struct finding finding = {.run = run};

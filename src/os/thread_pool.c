@@ -198,8 +198,7 @@ void thread_pool_run(struct thread_pool *pool, size_t count, thread_pool_task *t
     end_turn(pool->crew);
 }
 
-/* ---- who is in the crew; shared_lock is held -------------------------------------------------------------
- */
+/* ---- who is in the crew; shared_lock is held ---- */
 
 static struct crew *crew_new(void)
 {

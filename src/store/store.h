@@ -86,7 +86,7 @@ struct record_batch {
 };
 void record_batch_release(struct record_batch *batch);
 
-/* A finished summary: SPEC 4.1. Strings borrowed. */
+/* A finished summary. Strings borrowed. */
 struct summary {
     char id[UUID_TEXT_BYTES];
     uint8_t result_key[SHA256_BYTES];

@@ -56,7 +56,7 @@ static dobby_code retry_each(const struct app *app, struct store *store, enum re
     for (size_t i = 0; code == DOBBY_OK && i < app->options.argument_count; i++) {
         uint64_t requeued = 0;
         code = store_get(store, app->options.arguments[i], look, &candidate, err);
-        const struct record_filter which = {.state = wanted, .id_prefix = candidate.id, .limit = 1};
+        const struct record_filter which = {.state = wanted, .id_prefix = candidate.id, .id_whole = true};
         if (code == DOBBY_OK)
             code = store_requeue(store, &which, clock_unix_us(), &requeued, err);
         *count += requeued;

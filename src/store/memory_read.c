@@ -64,7 +64,8 @@ bool memory_matches(const struct entry *entry, const struct record_filter *filte
 {
     return (filter->state == RECORD_UNKNOWN || entry->state == filter->state) &&
            (filter->path_glob == NULL || glob_match(filter->path_glob, entry->path)) &&
-           text_begins_with(entry->id, filter->id_prefix);
+           text_begins_with(entry->id, filter->id_prefix) &&
+           (!filter->id_whole || filter->id_prefix == NULL || strcmp(entry->id, filter->id_prefix) == 0);
 }
 
 dobby_code memory_list(struct store *store, const struct record_filter *filter, record_visit_fn *visit,

@@ -171,6 +171,7 @@ struct record_filter {
     enum record_state state; /* RECORD_UNKNOWN: all */
     const char *path_glob;   /* SQLite GLOB rules: * crosses '/'; NULL: all */
     const char *id_prefix;   /* NULL: all */
+    bool id_whole;           /* id_prefix is a whole id: what it merely begins is not meant */
     uint64_t limit;          /* 0: all; counts visits */
     bool with_content;
     bool with_versions; /* a record is visited once for each of its summaries, the newest first, or once */

@@ -103,6 +103,7 @@ static void step_read(struct store *store, uint64_t *random, struct trace *trace
     struct record_filter filter = {.state = (enum record_state)below(random, RECORD_STATE_COUNT),
                                    .path_glob = below(random, 2) == 0 ? NULL : PICK(random, globs),
                                    .id_prefix = below(random, 2) == 0 ? NULL : PICK(random, ids),
+                                   .id_whole = below(random, 2) == 0,
                                    .limit = below(random, 5)};
     struct buffer row = {0};
     char *text = dump_filtered(store, &filter);
@@ -138,6 +139,7 @@ static void step_versions(struct store *store, uint64_t *random, int64_t now_us,
     uint64_t count = 0;
     struct record_filter which = {.path_glob = below(random, 2) == 0 ? NULL : PICK(random, globs),
                                   .id_prefix = below(random, 2) == 0 ? NULL : PICK(random, ids),
+                                  .id_whole = below(random, 2) == 0,
                                   .limit = below(random, 3)};
     switch (below(random, 4)) {
     case 0:

@@ -40,6 +40,10 @@ static void filters_apply_together(void **state)
         {"empty pattern", {.path_glob = ""}, 1},
         {"id prefix", {.id_prefix = "1"}, 2},
         {"empty id prefix", {.id_prefix = ""}, 6},
+        {"whole id", {.id_prefix = "1", .id_whole = true}, 1},
+        {"longer whole id", {.id_prefix = "12", .id_whole = true}, 1},
+        {"empty whole id", {.id_prefix = "", .id_whole = true}, 0},
+        {"no id, whole", {.id_whole = true}, 6},
         {"id prefix and glob", {.id_prefix = "1", .path_glob = "*.md"}, 1},
         {"pattern signs in a prefix", {.id_prefix = "?"}, 0},
     };

@@ -13,7 +13,7 @@ dobby_code sqlite_list(struct store *store, const struct record_filter *filter, 
                        void *context, struct dobby_error *err)
 {
     struct sqlite_handle *handle = (struct sqlite_handle *)store;
-    struct id_bound bound = id_bound_of(filter->id_prefix == NULL ? "" : filter->id_prefix);
+    struct id_bound bound = id_bound_of_filter(filter);
     /* A negative LIMIT is none. */
     int64_t limit = filter->limit == 0 || filter->limit > INT64_MAX ? -1 : (int64_t)filter->limit;
     sqlite3_stmt *statement = NULL;

@@ -10,6 +10,15 @@ struct id_bound id_bound_of(const char *prefix)
     return bound;
 }
 
+struct id_bound id_bound_of_filter(const struct record_filter *filter)
+{
+    struct id_bound bound = id_bound_of(filter->id_prefix == NULL ? "" : filter->id_prefix);
+    /* No text holds a smaller byte, so between the id and this bound lies the id alone. */
+    if (filter->id_prefix != NULL && filter->id_whole)
+        bound.text[strlen(filter->id_prefix)] = '\x01';
+    return bound;
+}
+
 static const char *text_or_null(sqlite3_stmt *statement, int column)
 {
     return sqlite3_column_type(statement, column) == SQLITE_NULL ? NULL

@@ -81,6 +81,7 @@ struct id_bound {
     char text[LIMIT_RECORD_ID_BYTES + 2];
 };
 struct id_bound id_bound_of(const char *prefix);
+struct id_bound id_bound_of_filter(const struct record_filter *filter);
 
 /* UNKNOWN for what the schema does not allow: the file may have been edited. */
 enum record_state sqlite_column_state(sqlite3_stmt *statement, int column);

@@ -201,8 +201,8 @@ static dobby_code requeue_batch(struct sqlite_handle *handle, const struct recor
                                 size_t *done, struct dobby_error *err)
 {
     struct found found;
-    const bool by_id = which->id_prefix != NULL && which->id_prefix[0] != '\0';
-    const struct id_bound bound = id_bound_of(by_id ? which->id_prefix : "");
+    const bool by_id = which->id_prefix != NULL && (which->id_prefix[0] != '\0' || which->id_whole);
+    const struct id_bound bound = id_bound_of_filter(which);
     const struct sqlite_value values[] = {
         sqlite_integer(state),
         sqlite_integer(*after),

@@ -176,7 +176,7 @@ static dobby_code allocate(struct run *run, struct dobby_error *err)
     const struct engine_info *info = run->provenance.info;
     size_t cache_bytes = options->cache_bytes_max > 0 ? options->cache_bytes_max : RUN_CACHE_BYTES;
     int64_t ttl_ms = options->cache_ttl_ms > 0 ? options->cache_ttl_ms : RUN_CACHE_TTL_MS;
-    dobby_code code = job_table_init(&run->jobs, info->sessions + info->sessions / 4 + 4, err);
+    dobby_code code = job_table_init(&run->jobs, run_in_flight_max(info->sessions), err);
     if (code == DOBBY_OK)
         code = outbox_init(&run->outbox, run_leases_max(info->sessions), err);
     if (code == DOBBY_OK)

@@ -4,12 +4,6 @@
 
 enum { CLAIM_FAST_MS = 250, CLAIM_SLOW_MS = 1000, AGAIN_MS_MIN = 20, AGAIN_MS_MAX = 1000 };
 
-uint32_t run_in_flight_max(const struct run *run)
-{
-    uint32_t limit = run->concurrency.limit;
-    return limit + limit / 4 + 4;
-}
-
 dobby_code run_tokenize(struct run *run, const struct prompt_values *values, struct dobby_error *err)
 {
     size_t span_count = prompt_render(run->prompt, values, run->spans);
@@ -83,7 +77,7 @@ static dobby_code take_record(struct run *run, const struct record *record, stru
     dobby_code code = run_reuse_late(run, record, intake, err);
     if (code != DOBBY_OK || intake->done)
         return code;
-    if (run->jobs.count >= run_in_flight_max(run))
+    if (run->jobs.count >= run_in_flight_max(run->concurrency.limit))
         return DOBBY_FAIL(err, DOBBY_QUEUE_FULL, "%u in the engine", (unsigned)run->jobs.count);
     struct prompt_values values = {.path = record->path,
                                    .language = record->language,
@@ -126,7 +120,7 @@ static size_t room_for_records(struct run *run)
         (run->dry && clock_monotonic_ns() < run->claim_ns) ||
         !run_store_is_open(run))
         return 0;
-    uint32_t most = run_in_flight_max(run);
+    uint32_t most = run_in_flight_max(run->concurrency.limit);
     size_t free_jobs = run->jobs.count < most ? most - run->jobs.count : 0;
     if (free_jobs < (most - run->concurrency.limit) / 2)
         return 0;

@@ -18,9 +18,14 @@ enum {
     IDLE_MS = 20 /* a sleep when there is nothing to wait for but time */
 };
 
+uint32_t run_in_flight_max(uint32_t sessions)
+{
+    return sessions + sessions / 4 + 4;
+}
+
 size_t run_leases_max(uint32_t sessions)
 {
-    return sessions + sessions / 4 + 4 + RUN_CLAIM_RECORDS + RUN_SETTLE_RECORDS;
+    return run_in_flight_max(sessions) + RUN_CLAIM_RECORDS + RUN_SETTLE_RECORDS;
 }
 
 bool run_has_leases(const struct run *run)

@@ -116,6 +116,9 @@ struct run {
 };
 
 /* ---- run.c ---- */
+/* Room for records in an engine that runs so many at once: as many more as keep it from starving while the
+ * run's thread waits for the disk. */
+uint32_t run_in_flight_max(uint32_t sessions);
 bool run_has_leases(const struct run *run);
 uint64_t run_done(const struct run *run); /* records settled for good */
 
@@ -131,9 +134,6 @@ DOBBY_NODISCARD dobby_code run_take_back_dead(struct run *run, struct dobby_erro
 DOBBY_NODISCARD dobby_code run_feed(struct run *run, struct dobby_error *err);
 /* Gives back what is claimed but not submitted. */
 void run_release_batch(struct run *run);
-/* Room for records in the engine: those that may run at once, and as many more as keep it from starving while
- * this thread waits for the disk. */
-uint32_t run_in_flight_max(const struct run *run);
 /* Renders and tokenises a prompt into run->spans and run->tokens. Fails: as engine_tokenize. */
 DOBBY_NODISCARD dobby_code run_tokenize(struct run *run, const struct prompt_values *values,
                                         struct dobby_error *err);

@@ -8,13 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    PATH_PART_BYTES = 32,
-    DURATION_BYTES = 24,
-    STARTED_CHARACTERS = 16,
-    LABEL_COLUMNS = 14,
-    HASH_CHARACTERS = 12
-};
+enum { PATH_PART_BYTES = 32, DURATION_BYTES = 24, STARTED_CHARACTERS = 16 };
 
 /* ---- what the row says ---------------------------------------------------------------------------- */
 

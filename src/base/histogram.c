@@ -48,12 +48,3 @@ int64_t histogram_percentile(const struct histogram *histogram, double share)
     }
     return histogram->max;
 }
-
-void histogram_merge(struct histogram *into, const struct histogram *from)
-{
-    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++)
-        into->counts[i] += from->counts[i];
-    into->count += from->count;
-    if (from->max > into->max)
-        into->max = from->max;
-}

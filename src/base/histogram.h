@@ -20,6 +20,5 @@ struct histogram { /* zeroed: empty */
 void histogram_add(struct histogram *histogram, int64_t value); /* a negative value counts as 0 */
 /* The value that a share (0..1) of the values does not exceed; 0 when empty, never above max. */
 int64_t histogram_percentile(const struct histogram *histogram, double share);
-void histogram_merge(struct histogram *into, const struct histogram *from);
 
 #endif

@@ -155,14 +155,3 @@ int32_t int4_weight_at(const struct packed_matrix *weights, uint32_t panel, uint
     return int4_weight(four < 8 ? four : four - 16,
                        factors[column / INT4_GROUP_COLUMNS * TILE_OUTPUTS + lane]);
 }
-
-void tiles_unpack_int4(const struct packed_matrix *weights, uint32_t panel, uint32_t step_first,
-                       uint32_t steps, uint8_t *to)
-{
-    for (uint32_t step = 0; step < steps; step++)
-        for (uint32_t lane = 0; lane < TILE_OUTPUTS; lane++)
-            for (uint32_t k = 0; k < TILE_STEP_BYTES; k++)
-                to[(size_t)step * TILE_BLOCK_BYTES + (size_t)(lane / TILE_LANES) * TILE_BYTES +
-                   (size_t)(k / 4) * TILE_STEP_BYTES + (size_t)(lane % TILE_LANES) * QUARTER_BYTES + k % 4] =
-                    (uint8_t)int4_weight_at(weights, panel, lane, (step_first + step) * TILE_STEP_BYTES + k);
-}

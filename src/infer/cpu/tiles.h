@@ -174,10 +174,8 @@ DOBBY_NODISCARD dobby_code tiles_pack(const struct tensor *tensors, size_t count
 /* The references, also used by sets that have nothing faster. */
 void tiles_prepare(const struct prepare_job *job);
 void tiles_matmul(const struct matmul_job *job);
-/* Steps of an INT4 panel as those of an INT8 panel: TILE_BLOCK_BYTES each. */
-void tiles_unpack_int4(const struct packed_matrix *weights, uint32_t panel, uint32_t step_first,
-                       uint32_t steps, uint8_t *to);
 #if defined(__x86_64__)
+/* Steps of an INT4 panel as those of an INT8 panel: TILE_BLOCK_BYTES each. */
 void tiles_unpack_int4_avx2(const struct packed_matrix *weights, uint32_t panel, uint32_t step_first,
                             uint32_t steps, uint8_t *to);
 void tiles_unpack_int4_avx512(const struct packed_matrix *weights, uint32_t panel, uint32_t step_first,

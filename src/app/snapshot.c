@@ -149,14 +149,13 @@ dobby_code snapshot_append_line(struct buffer *out, const char *label, const str
     return code;
 }
 
-/* A line for each part of the snapshot, whatever parts it has, so that what a run measures is what is shown.
- */
 /* An empty queue tells something; a gate that refused nothing does not. */
 static bool shows_zeros(const char *part)
 {
     return strcmp(part, "queues") == 0 || strcmp(part, "sessions") == 0;
 }
 
+/* Any part of a snapshot gets its line, so that what a run measures is what is shown. */
 static bool append_part(void *context, const char *key, size_t key_length, struct json *value)
 {
     struct members *members = context;

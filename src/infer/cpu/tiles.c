@@ -249,8 +249,7 @@ dobby_code tiles_pack(const struct tensor *tensors, size_t count, enum product p
     return tiles_pack_by(round_row, tensors, count, product, gated, out, err);
 }
 
-/* ---- the reference product -------------------------------------------------------------------------------
- */
+/* ---- the reference product -------------------------------------------------------------------------- */
 
 /* The weight of a lane at column k, as its integer or its BF16 value. */
 static float packed_weight(const struct packed_matrix *weights, const uint8_t *panel, uint32_t lane,

@@ -38,8 +38,7 @@ void tiles_matmul_vnni(const struct matmul_job *job)
     multiply_tiles(job, PRODUCT_INT8);
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------------
- */
+/* ---- rows ------------------------------------------------------------------------------------------- */
 
 static inline void store_rounded(int8_t *to, vec value)
 {

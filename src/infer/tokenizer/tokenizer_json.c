@@ -39,8 +39,7 @@ static const char *type_of(const struct json *object)
     return type != NULL ? type : "(none)";
 }
 
-/* ---- the model: vocabulary and merges --------------------------------------------------------------------
- */
+/* ---- the model: vocabulary and merges --------------------------------------------------------------- */
 
 static dobby_code check_model(struct json_reader *r)
 {

@@ -169,8 +169,7 @@ static uint64_t put_metadata(struct buffer *out, const struct gguf_edit *edits)
     return count;
 }
 
-/* ---- tensors ---------------------------------------------------------------------------------------------
- */
+/* ---- tensors ---------------------------------------------------------------------------------------- */
 
 struct small_tensor {
     const char *name; /* behind "blk.N." when per_layer */

@@ -177,8 +177,7 @@ static void gguf_of_a_chat_model(void **state)
     assert_string_equal(config.name, "");
 }
 
-/* ---- Hugging Face ----------------------------------------------------------------------------------------
- */
+/* ---- Hugging Face ----------------------------------------------------------------------------------- */
 
 #define SIZES                                                                                                \
     "\"vocab_size\":256,\"hidden_size\":64,\"intermediate_size\":176,\"num_hidden_layers\":3,"               \

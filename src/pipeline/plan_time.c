@@ -232,8 +232,10 @@ dobby_code plan_time(struct engine *engine, const struct prompt_template *prompt
     if (counts->to_infer == 0 || sample->count == 0)
         return DOBBY_OK;
     struct timing *timing = calloc(1, sizeof *timing);
-    if (timing == NULL)
+    if (timing == NULL) {
+        *out = (struct plan_estimate){0};
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "timing the sample");
+    }
     timing->options = options;
     timing->engine = engine;
     timing->tokens_before = tokens_of(engine);

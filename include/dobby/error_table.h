@@ -64,6 +64,8 @@
       "give more characters of the id")                                                                      \
     X(STORE_MISSING, "STORE-0011", ERROR, FINAL, "there is no such database yet",                            \
       "run dobby ingest first, or name another database with --db")                                          \
+    X(STORE_SCHEMA_OLDER, "STORE-0012", ERROR, FINAL, "the database was written by an older Dobby",          \
+      "run dobby ingest or dobby run: they bring it up to date, and keep what is in it")                     \
     /* model files and tokenizers */                                                                         \
     X(MODEL_NOT_FOUND, "MODEL-0001", ERROR, FINAL, "no such model",                                          \
       "give --model a .gguf file or a Hugging Face directory that exists")                                   \

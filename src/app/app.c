@@ -101,7 +101,7 @@ int app_main(int argc, char **argv)
     dobby_code code;
     int words = 0;
     char version[] = "version";
-    interrupt_ignore_broken_pipe();
+    interrupt_ignore_failed_writes();
     argc--;
     argv++;
     if (argc <= 0) {

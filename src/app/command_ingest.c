@@ -57,16 +57,17 @@ static void write_json(struct json_writer *json, const char *path, const struct 
 static dobby_code append_text(struct buffer *out, const char *path, const struct ingest_report *report,
                               struct dobby_error *err)
 {
+    const bool in_mb = report->bytes >= 1000000;
     dobby_code code = utf8_append_display(out, path, strlen(path), err);
     if (code == DOBBY_OK)
-        code =
-            buffer_append_format(out, err,
-                                 "%s: %" PRIu64 " files, %" PRIu64 " of them text, %" PRIu64
-                                 " chunks, %.1f MB\n  records: %" PRIu64 " added, %" PRIu64
-                                 " updated, %" PRIu64 " unchanged, %" PRIu64 " removed\n",
-                                 report->git ? " (git)" : "", report->files_seen, report->files_chunked,
-                                 report->chunks, (double)report->bytes / 1e6, report->records.added,
-                                 report->records.updated, report->records.unchanged, report->records.removed);
+        code = buffer_append_format(out, err,
+                                    "%s: %" PRIu64 " files, %" PRIu64 " of them text, %" PRIu64
+                                    " chunks, %.1f %s\n  records: %" PRIu64 " added, %" PRIu64
+                                    " updated, %" PRIu64 " unchanged, %" PRIu64 " removed\n",
+                                    report->git ? " (git)" : "", report->files_seen, report->files_chunked,
+                                    report->chunks, (double)report->bytes / (in_mb ? 1e6 : 1e3),
+                                    in_mb ? "MB" : "kB", report->records.added, report->records.updated,
+                                    report->records.unchanged, report->records.removed);
     for (size_t i = 0; code == DOBBY_OK && i < report->skipped_count; i++)
         code = buffer_append_format(out, err, "%s%" PRIu64 " %s%s", i == 0 ? "  skipped: " : ", ",
                                     report->skipped[i].files, report->skipped[i].reason,

@@ -184,7 +184,10 @@ static void check_file(const struct doctor_options *options, const char *path, c
     check_writable(path, directory, findings);
     const int64_t since_ns = clock_monotonic_ns();
     const dobby_code code = stores_open(options->config, SQLITE_ACCESS_READ, &store, &err);
-    if (code != DOBBY_OK) {
+    if (code == DOBBY_STORE_SCHEMA_OLDER || code == DOBBY_STORE_MISSING) {
+        /* A run goes well with it. */
+        (void)finding_add_error(findings, group, "file", FINDING_WARNING, &err);
+    } else if (code != DOBBY_OK) {
         (void)finding_add_error(findings, group, "file", FINDING_BROKEN, &err);
     } else {
         (void)finding_add(findings, group, "file", FINDING_OK, "%.300s, opened in %.0f ms", path,

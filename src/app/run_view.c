@@ -237,8 +237,9 @@ static dobby_code append_state(struct buffer *out, const struct run_view *view, 
             code = snapshot_append_name(out, phase, err);
     }
     if (code == DOBBY_OK)
-        code = buffer_append_format(out, err, " for %s, since %s", duration_text(view->seconds, duration),
-                                    started);
+        code = buffer_append_format(
+            out, err, run_state_is_active(view->state) ? " for %s, since %s" : " after %s, begun %s",
+            duration_text(view->seconds, duration), started);
     if (code == DOBBY_OK && view->process.pid != 0)
         code = buffer_append_format(out, err, ", pid %" PRId64 " on ", view->process.pid);
     if (code == DOBBY_OK && view->process.pid != 0)

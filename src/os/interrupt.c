@@ -28,9 +28,10 @@ uint32_t interrupt_count(void)
     return atomic_load_explicit(&interrupts, memory_order_relaxed);
 }
 
-void interrupt_ignore_broken_pipe(void)
+void interrupt_ignore_failed_writes(void)
 {
     struct sigaction action = {.sa_handler = SIG_IGN};
     sigemptyset(&action.sa_mask);
     sigaction(SIGPIPE, &action, NULL);
+    sigaction(SIGXFSZ, &action, NULL);
 }

@@ -1,4 +1,4 @@
-/* SIGINT and SIGTERM as a count that a loop can ask for, and SIGPIPE as an error of write. */
+/* SIGINT and SIGTERM as a count that a loop can ask for, and SIGPIPE and SIGXFSZ as an error of write. */
 #ifndef OS_INTERRUPT_H
 #define OS_INTERRUPT_H
 
@@ -9,7 +9,8 @@
 void interrupt_catch(void);
 /* How many arrived since interrupt_catch. */
 uint32_t interrupt_count(void);
-/* Writing to a pipe without a reader fails with an error instead of ending the process. */
-void interrupt_ignore_broken_pipe(void);
+/* Writing to a pipe without a reader, or more than a file may have (ulimit -f), fails with an error instead
+ * of ending the process. */
+void interrupt_ignore_failed_writes(void);
 
 #endif

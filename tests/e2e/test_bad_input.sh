@@ -45,6 +45,11 @@ for command in run status "ingest source"; do
     # shellcheck disable=SC2086
     refuse "a newer schema: $command" 5 STORE-0004 "" "$program" $command --db sqlite:newer.db
 done
+sqlite3 older.db <"$scripts/../unit/drivers/sqlite/schema_1.sql"
+refuse "an older schema, to a reader" 5 STORE-0012 "run dobby ingest or dobby run" "$program" status --db sqlite:older.db
+check "a doctor finds nothing broken in it" "$program" doctor --quick --db sqlite:older.db
+check "a writer" "$program" retry --db sqlite:older.db
+check "brings it up to date" "$program" status --db sqlite:older.db
 printf 'This is no database, but it is long enough to be taken for one by its size alone.%01000d\n' 0 >text.db
 refuse "a text file as database" 5 STORE-0006 "" "$program" status --db sqlite:text.db
 mkdir directory.db

@@ -136,16 +136,30 @@ static void disconnect(struct sqlite_handle *handle)
     handle->db = NULL;
 }
 
+/* Whether commits may be in the WAL alone, where a reader that leaves the WAL aside would miss them. */
+static bool has_log(const struct sqlite_handle *handle)
+{
+    struct buffer name = {0};
+    struct file_info info = {0};
+    dobby_code code = buffer_append_format(&name, NULL, "%s-wal", handle->path);
+    if (code == DOBBY_OK)
+        code = file_stat(name.bytes, true, &info, NULL);
+    buffer_release(&name);
+    return code == DOBBY_OK ? info.bytes > 0 : code != DOBBY_FILE_NOT_FOUND;
+}
+
 /* Recognises the file. A WAL database needs two files beside it; where this user cannot make them, a
  * writer must be told so, and a reader may do without as long as nobody writes: then the file itself is
  * the whole database. */
 static dobby_code recognise(struct sqlite_handle *handle, int64_t *version, struct dobby_error *err)
 {
     dobby_code code = sqlite_schema_recognise(handle, version, err);
-    if (code != DOBBY_STORE_OPEN_FAILED)
+    if (code != DOBBY_STORE_OPEN_FAILED && code != DOBBY_STORE_READ_ONLY)
         return code;
     if (handle->access != SQLITE_ACCESS_READ)
         return DOBBY_WRAP(err, DOBBY_STORE_READ_ONLY, "no files can be made beside %s", handle->path);
+    if (has_log(handle))
+        return code;
     disconnect(handle);
     error_clear(err);
     code = connect(handle, "?immutable=1", err);
@@ -187,11 +201,11 @@ static dobby_code prepare_file(struct sqlite_handle *handle, int64_t version, st
 {
     if (handle->access == SQLITE_ACCESS_READ) {
         if (version == 0)
-            return DOBBY_FAIL(err, DOBBY_STORE_OPEN_FAILED, "%s is still empty", handle->path);
+            return DOBBY_FAIL(err, DOBBY_STORE_MISSING, "%s is still empty", handle->path);
         if (version < SQLITE_SCHEMA_VERSION)
-            return DOBBY_FAIL(err, DOBBY_STORE_OPEN_FAILED,
-                              "%s has the older schema %lld; a command that writes brings it up to date",
-                              handle->path, (long long)version);
+            return DOBBY_FAIL(err, DOBBY_STORE_SCHEMA_OLDER,
+                              "%s has schema %lld; this Dobby reads schema %d alone", handle->path,
+                              (long long)version, SQLITE_SCHEMA_VERSION);
         return DOBBY_OK;
     }
     /* FULL: a result that was reported as saved survives a power cut, not only a kill. */

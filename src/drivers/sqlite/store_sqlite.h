@@ -11,7 +11,8 @@ struct store_sqlite_options {
     int busy_timeout_ms;
 };
 /* Opens in WAL mode with synchronous=FULL and brings the schema up to date (not with READ).
- * Fails: STORE_OPEN_FAILED, STORE_SCHEMA_NEWER, STORE_READ_ONLY, STORE_CORRUPT, STORE_BUSY, STORE_FULL. */
+ * Fails: STORE_OPEN_FAILED, STORE_SCHEMA_NEWER, STORE_READ_ONLY, STORE_CORRUPT, STORE_BUSY, STORE_FULL; with
+ * READ also STORE_SCHEMA_OLDER, and STORE_MISSING for an empty file. */
 DOBBY_NODISCARD dobby_code store_sqlite_open(const struct store_sqlite_options *options, struct store **out,
                                              struct dobby_error *err);
 

@@ -228,6 +228,17 @@ static void a_database_that_is_none_is_named(void **state)
     (void)expect(fixture, "store", "writable", FINDING_BROKEN);
 }
 
+/* Not ready to be read, but nothing is broken: the next command that writes makes it so. */
+static void a_database_that_a_run_makes_ready_is_not_broken(void **state)
+{
+    struct fixture *fixture = *state;
+    struct dobby_error *err = &fixture->err;
+    assert_ok(file_write_atomic(fixture->database.bytes, "", 0, err), err);
+    examine(fixture, doctor_store, false);
+    const struct finding *finding = expect(fixture, "store", "file", FINDING_WARNING);
+    assert_string_equal(finding->error_id, dobby_code_id(DOBBY_STORE_MISSING));
+}
+
 /* A page in the middle overwritten: opening does not see it, reading the whole does. */
 static void damage_inside_is_found(void **state)
 {
@@ -263,10 +274,15 @@ static void damage_inside_is_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_FIXTURE(values_must_go_together),          WITH_FIXTURE(misspelt_variables_are_named),
-        WITH_FIXTURE(a_machine_is_described),           WITH_FIXTURE(a_model_is_tried),
-        WITH_FIXTURE(a_model_that_is_no_good_is_named), WITH_FIXTURE(a_database_is_examined),
-        WITH_FIXTURE(a_database_that_is_none_is_named), WITH_FIXTURE(damage_inside_is_found),
+        WITH_FIXTURE(values_must_go_together),
+        WITH_FIXTURE(misspelt_variables_are_named),
+        WITH_FIXTURE(a_machine_is_described),
+        WITH_FIXTURE(a_model_is_tried),
+        WITH_FIXTURE(a_model_that_is_no_good_is_named),
+        WITH_FIXTURE(a_database_is_examined),
+        WITH_FIXTURE(a_database_that_is_none_is_named),
+        WITH_FIXTURE(damage_inside_is_found),
+        WITH_FIXTURE(a_database_that_a_run_makes_ready_is_not_broken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -209,6 +209,7 @@ static void texts(void **state)
                         "        0  STORE-0007: \\x1B[31mfull\n");
     buffer_clear(&out);
     assert_int_equal(run_view_append_block(&out, &view, NULL), DOBBY_OK);
+    assert_non_null(strstr(out.bytes, "  failed after 1:02:03, begun 2025-11-26T23:33:20.000Z"));
     assert_non_null(strstr(out.bytes, "\n  ended         STORE-0007: \\x1B[31mfull\n"));
     assert_null(strstr(out.bytes, "settings"));
     run_view_release(&view);

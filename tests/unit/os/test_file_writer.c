@@ -7,7 +7,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Each test runs in a fresh directory that is the working directory. */
@@ -140,7 +142,7 @@ static void a_pipe_without_reader_is_told(void **state)
     int ends[2];
     struct file_writer writer;
     struct dobby_error err;
-    interrupt_ignore_broken_pipe();
+    interrupt_ignore_failed_writes();
     assert_int_equal(pipe(ends), 0);
     assert_int_equal(close(ends[0]), 0);
     file_writer_open_descriptor(ends[1], &writer);
@@ -149,6 +151,33 @@ static void a_pipe_without_reader_is_told(void **state)
     assert_true(writer.reader_gone);
     file_writer_release(&writer);
     assert_int_equal(close(ends[1]), 0); /* It was borrowed: still open. */
+}
+
+/* In a process of its own, which no signal may end. */
+static void a_file_that_may_not_grow_is_told(void **state)
+{
+    (void)state;
+    const pid_t child = fork();
+    assert_int_not_equal(child, -1);
+    if (child == 0) {
+        static char block[65536];
+        struct rlimit limit = {.rlim_cur = 4096, .rlim_max = 4096};
+        struct dobby_error err;
+        FILE *file = tmpfile();
+        interrupt_ignore_failed_writes();
+        struct file_writer writer;
+        if (file == NULL || setrlimit(RLIMIT_FSIZE, &limit) != 0)
+            _exit(2);
+        file_writer_open_descriptor(fileno(file), &writer);
+        dobby_code code = file_writer_write(&writer, block, sizeof block, &err);
+        if (code == DOBBY_OK)
+            code = file_writer_finish(&writer, &err);
+        _exit(code == DOBBY_DISK_FULL ? 0 : 1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void interrupts_are_counted(void **state)
@@ -168,10 +197,10 @@ static void interrupts_are_counted(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        IN_DIRECTORY(the_old_file_stays_until_the_end), IN_DIRECTORY(what_is_not_finished_leaves_nothing),
-        IN_DIRECTORY(links_and_permissions_stay),       IN_DIRECTORY(a_device_is_written_in_place),
-        IN_DIRECTORY(large_writes_arrive_in_order),     cmocka_unit_test(a_pipe_without_reader_is_told),
-        cmocka_unit_test(interrupts_are_counted),
+        IN_DIRECTORY(the_old_file_stays_until_the_end),     IN_DIRECTORY(what_is_not_finished_leaves_nothing),
+        IN_DIRECTORY(links_and_permissions_stay),           IN_DIRECTORY(a_device_is_written_in_place),
+        IN_DIRECTORY(large_writes_arrive_in_order),         cmocka_unit_test(a_pipe_without_reader_is_told),
+        cmocka_unit_test(a_file_that_may_not_grow_is_told), cmocka_unit_test(interrupts_are_counted),
     };
     return cmocka_run_group_tests_name("os/file_writer", tests, NULL, NULL);
 }

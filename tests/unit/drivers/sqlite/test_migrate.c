@@ -134,7 +134,7 @@ static void readers_leave_an_old_file_alone(void **state)
     struct fixture *fixture = *state;
     struct store *store = NULL;
     uint64_t before = test_hash(fixture->path);
-    ASSERT_FAILS(open_file(fixture->path, SQLITE_ACCESS_READ, &store, err), DOBBY_STORE_OPEN_FAILED);
+    ASSERT_FAILS(open_file(fixture->path, SQLITE_ACCESS_READ, &store, err), DOBBY_STORE_SCHEMA_OLDER);
     assert_int_equal(test_hash(fixture->path), before);
 }
 

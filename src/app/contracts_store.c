@@ -208,7 +208,8 @@ static dobby_code settle_batch(struct bench *bench, size_t count, struct dobby_e
                              .sampling = "none",
                              .template_id = "bench",
                              .engine = "bench"};
-        snprintf(summaries[i].id, sizeof summaries[i].id, "%08zx-0000-7000-8000-%012zx", count, i);
+        snprintf(summaries[i].id, sizeof summaries[i].id, "%08x-0000-7000-8000-%012x", (unsigned)count,
+                 (unsigned)i);
         snprintf((char *)summaries[i].result_key, sizeof summaries[i].result_key, "%zu-%zu", count, i);
         outcomes[i] = (struct outcome){.record_id = batch.records[i].id,
                                        .attempt = batch.records[i].attempt,

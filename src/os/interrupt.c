@@ -21,6 +21,10 @@ void interrupt_catch(void)
     atomic_store_explicit(&interrupts, 0, memory_order_relaxed);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    /* A terminal that was closed; nohup has it ignored, and so it stays. */
+    struct sigaction hangup;
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
 }
 
 uint32_t interrupt_count(void)

@@ -42,6 +42,9 @@ start
 kill -TERM "$pid"
 ended "one termination"
 start
+kill -HUP "$pid"
+ended "a closed terminal"
+start
 kill -INT "$pid"
 sleep 0.05 # two signals at the same moment would be one
 kill -INT "$pid"

@@ -5,7 +5,7 @@
  * 1. A product takes 16 cycles, a tile's load 8 from L1 and some 25 from L2, so one operand must come from
  * L1: a panel's slice of weights (16 to 28 KB) stays there while the rows stream by, with the load that asks
  * not to be kept (without that hint the rows push the weights out, and the product halves its speed).
- * 2. A token block's rows stay in L2 while panels go by.
+ * 2. Rows stay in L2 while panels go by; cut_of says which.
  * 3. Sums leave the tiles through a small buffer and are finished (scale, bias, residual, gate) by vector
  *    instructions between the next block's tile instructions, which leave those units idle.
  * 4. The next panel is asked into L2 meanwhile. */
@@ -18,7 +18,10 @@
 #include <assert.h>
 
 enum {
-    PART_TOKENS = 256,                       /* whose sums wait from slice to slice */
+    BLOCK_TOKENS_MAX = 1024,                 /* at once, of rows that fit in L2 */
+    PART_TOKENS = 256,                       /* whose sums wait in L1 from slice to slice */
+    SLICED_TOKENS = 320,                     /* at once, of rows that do not: a group's slice is 160 KB */
+    SLICED_PANELS = 4,                       /* at once: their sums wait in another 160 KB */
     SLICE_STEPS_MAX = 14,                    /* of BF16: 28 KB of a panel */
     BLOCK_BYTES_MAX = (1 << 20) + (1 << 18), /* of rows: of a 2 MB L2 */
     STREAM_BYTES_MIN = 8 << 20,              /* an output of this size is written past the caches */
@@ -61,25 +64,50 @@ static struct slices slices_of(const struct packed_matrix *weights)
     return s;
 }
 
-static uint32_t block_tokens_of(const struct packed_matrix *weights)
+/* How a product is cut: so many tokens by so many panels, all slices of which are done before the next. */
+struct cut {
+    uint32_t tokens, panels;
+};
+
+/* Parts of equal size, in whole blocks, of at most `most` tokens. */
+static uint32_t even_tokens(uint32_t tokens, uint32_t most)
 {
-    const size_t row_bytes = (size_t)tile_steps(weights->product, weights->columns) * TILE_STEP_BYTES;
-    const size_t tokens = BLOCK_BYTES_MAX / row_bytes / TILE_TOKENS * TILE_TOKENS;
-    return tokens < TILE_TOKENS ? TILE_TOKENS : tokens > 1024 ? 1024 : (uint32_t)tokens;
+    const uint32_t parts = (tokens + most - 1) / most;
+    return ((tokens + parts - 1) / parts + TILE_TOKENS - 1) / TILE_TOKENS * TILE_TOKENS;
 }
 
-/* The sums of a token block between slices, and two buffers for what has just left the tiles. */
+/* Rows that fit in L2 stay there while panels go by, one after the other, and sums wait in L1 for the panel's
+ * next slice. Rows that do not are taken slice by slice: that of many tokens stays in L2 beside the waiting
+ * sums of a few panels. */
+static struct cut cut_of(const struct matmul_job *job, const struct slices *slices)
+{
+    const size_t row_bytes = (size_t)slices->steps * TILE_STEP_BYTES;
+    const size_t fitting = BLOCK_BYTES_MAX / row_bytes / TILE_TOKENS * TILE_TOKENS;
+    if (slices->count == 1)
+        return (struct cut){.tokens =
+                                even_tokens(job->tokens, fitting < TILE_TOKENS        ? TILE_TOKENS
+                                                         : fitting > BLOCK_TOKENS_MAX ? BLOCK_TOKENS_MAX
+                                                                                      : (uint32_t)fitting),
+                            .panels = 1};
+    if (job->tokens <= fitting)
+        return (struct cut){.tokens = even_tokens(job->tokens, PART_TOKENS), .panels = 1};
+    return (struct cut){.tokens = even_tokens(job->tokens, SLICED_TOKENS), .panels = SLICED_PANELS};
+}
+
+/* The sums of a cut's blocks between slices, and two buffers for what has just left the tiles. */
 struct scratch {
-    float (*waiting)[BLOCK_VALUES]; /* (block_tokens / 32) */
+    float (*waiting)[BLOCK_VALUES]; /* (WAITING_BLOCKS) */
     int32_t (*fresh)[BLOCK_VALUES]; /* (2) */
     uint8_t *unpacked;              /* (UNPACKED_BYTES): INT4, a slice as INT8 */
 };
 enum { UNPACKED_BYTES = INT8_ONE_GROUP_COLUMNS / TILE_STEP_BYTES * TILE_BLOCK_BYTES };
 static_assert((int)INT8_ONE_GROUP_COLUMNS >= (int)INT8_GROUP_COLUMNS, "the longest slice");
+enum { WAITING_BLOCKS = SLICED_PANELS * SLICED_TOKENS / TILE_TOKENS };
+static_assert((int)WAITING_BLOCKS >= (int)(PART_TOKENS / TILE_TOKENS), "one panel's blocks wait there too");
 
 size_t amx_scratch_bytes(const struct packed_matrix *weights)
 {
-    return (PART_TOKENS / TILE_TOKENS + 2) * BLOCK_VALUES * sizeof(float) +
+    return (WAITING_BLOCKS + 2) * BLOCK_VALUES * sizeof(float) +
            (weights->product == PRODUCT_INT4 ? UNPACKED_BYTES : 0);
 }
 
@@ -211,68 +239,90 @@ static ALWAYS_INLINE void multiply_paced(const struct slice_part *part, int32_t 
     }
 }
 
-/* A token block by one panel. */
-static ALWAYS_INLINE void multiply_panel(const struct matmul_job *job, const struct slices *slices,
-                                         const struct scratch *scratch, uint32_t panel, uint32_t block_first,
-                                         uint32_t token_first, uint32_t token_end, const enum product product,
-                                         const bool gated, const bool grouped, struct pending *pending,
-                                         uint32_t *turn, const bool wide)
+/* What is multiplied next: one slice of one panel by the tokens of a cut. */
+struct place {
+    uint32_t slice, panel, token_first, token_end;
+    uint32_t waiting_first; /* the buffer of the first block's waiting sums */
+    const uint8_t *next;    /* weights to be asked into L2 meanwhile; NULL: none */
+};
+
+static size_t step_bytes(const struct packed_matrix *weights)
+{
+    return weights->product == PRODUCT_INT4 ? INT4_STEP_BYTES : TILE_BLOCK_BYTES;
+}
+
+static const uint8_t *slice_weights(const struct packed_matrix *weights, const struct slices *slices,
+                                    uint32_t panel, uint32_t slice)
+{
+    return weights->panels + (size_t)panel * weights->panel_bytes +
+           (size_t)slice * slices->slice_steps * step_bytes(weights);
+}
+
+static ALWAYS_INLINE void multiply_place(const struct matmul_job *job, const struct slices *slices,
+                                         const struct scratch *scratch, const struct place *place,
+                                         const enum product product, const bool gated, const bool grouped,
+                                         struct pending *pending, uint32_t *turn, const bool wide)
 {
     const struct packed_matrix *weights = job->weights;
-    const uint8_t *bytes = weights->panels + (size_t)panel * weights->panel_bytes;
-    const size_t step_bytes = weights->product == PRODUCT_INT4 ? INT4_STEP_BYTES : TILE_BLOCK_BYTES;
-    const uint32_t blocks = (token_end - token_first + TILE_TOKENS - 1) / TILE_TOKENS;
+    const uint32_t blocks = (place->token_end - place->token_first + TILE_TOKENS - 1) / TILE_TOKENS;
     const bool past_caches = !gated && !job->accumulate && job->output_stride % TILE_ROWS == 0 &&
                              (uintptr_t)job->output % CACHE_LINE == 0 &&
                              job->output_stride * job->tokens * sizeof(float) >= STREAM_BYTES_MIN;
-    const bool more = token_first == block_first && panel + 1 < job->panel_end;
-    for (uint32_t slice = 0; slice < slices->count; slice++) {
-        const uint32_t step_first = slice * slices->slice_steps;
-        const uint32_t left = slices->steps - step_first;
-        struct slice_part part = {.steps = left < slices->slice_steps ? left : slices->slice_steps,
-                                  .weights = bytes + (size_t)step_first * step_bytes};
-        const uint8_t *next = part.weights + weights->panel_bytes;
-        const uint32_t lines = part.steps * (uint32_t)(step_bytes / CACHE_LINE);
-        if (weights->product == PRODUCT_INT4) {
-            tiles_unpack_int4_avx512(weights, panel, step_first, part.steps, scratch->unpacked);
-            part.weights = scratch->unpacked;
-        }
-        for (uint32_t block = 0; block < blocks; block++) {
-            const uint32_t token = token_first + block * TILE_TOKENS;
-            const uint32_t tokens = token_end - token < TILE_TOKENS ? token_end - token : TILE_TOKENS;
-            part.rows = tile_row(job->rows, slices->steps, token, step_first);
-            part.ahead_lines = more ? (lines / blocks + part.steps - 1) / part.steps : 0;
-            part.ahead = next + (size_t)lines / blocks * block * CACHE_LINE;
-            part.before = product == PRODUCT_BF16 && slice > 0 ? scratch->waiting[block] : NULL;
-            /* BF16 sums wait where the next slice's tiles are loaded from, and are pending after the last. */
-            const bool wait_in_tiles = product == PRODUCT_BF16 && slice + 1 < slices->count;
-            int32_t *fresh =
-                wait_in_tiles ? (int32_t *)(void *)scratch->waiting[block] : scratch->fresh[*turn];
-            part.both = tokens > TILE_ROWS;
-            multiply_paced(&part, fresh, pending, wide, product, gated, grouped);
-            if (wait_in_tiles)
-                continue;
-            *turn ^= 1;
-            const uint32_t width = gated ? TILE_ROWS : TILE_OUTPUTS;
-            const size_t value_bytes = gated ? sizeof(uint16_t) : sizeof(float);
-            const uint32_t output = panel * width, all = gated ? weights->rows / 2 : weights->rows;
-            *pending = (struct pending){
-                .job = job,
-                .fresh = fresh,
-                .waiting = slices->count > 1 ? scratch->waiting[block] : NULL,
-                .row_scales = job->rows->scales + (size_t)slice * job->rows->tokens_max + token,
-                .weight_scales = product == PRODUCT_INT8 ? int8_tail(weights, panel)->scales : NULL,
-                .output = (char *)job->output +
-                          (token * job->output_stride + output - job->output_first) * value_bytes,
-                .output_bytes = job->output_stride * value_bytes,
-                .bias = job->bias != NULL ? job->bias + output : NULL,
-                .tokens = tokens,
-                .outputs = all - output < width ? all - output : width,
-                .first = slice == 0,
-                .last = slice + 1 == slices->count,
-                .past_caches = past_caches};
-        }
+    const uint32_t step_first = place->slice * slices->slice_steps, left = slices->steps - step_first;
+    const uint32_t width = gated ? TILE_ROWS : TILE_OUTPUTS;
+    const size_t value_bytes = gated ? sizeof(uint16_t) : sizeof(float);
+    const uint32_t output = place->panel * width, all = gated ? weights->rows / 2 : weights->rows;
+    struct slice_part part = {.steps = left < slices->slice_steps ? left : slices->slice_steps,
+                              .weights = slice_weights(weights, slices, place->panel, place->slice)};
+    const uint32_t lines = part.steps * (uint32_t)(step_bytes(weights) / CACHE_LINE);
+    if (weights->product == PRODUCT_INT4) {
+        tiles_unpack_int4_avx512(weights, place->panel, step_first, part.steps, scratch->unpacked);
+        part.weights = scratch->unpacked;
     }
+    for (uint32_t block = 0; block < blocks; block++) {
+        const uint32_t token = place->token_first + block * TILE_TOKENS;
+        const uint32_t tokens =
+            place->token_end - token < TILE_TOKENS ? place->token_end - token : TILE_TOKENS;
+        float *waiting = scratch->waiting[place->waiting_first + block];
+        part.rows = tile_row(job->rows, slices->steps, token, step_first);
+        part.ahead_lines = place->next != NULL ? (lines / blocks + part.steps - 1) / part.steps : 0;
+        part.ahead = part.ahead_lines > 0 ? place->next + (size_t)lines / blocks * block * CACHE_LINE : NULL;
+        part.before = product == PRODUCT_BF16 && place->slice > 0 ? waiting : NULL;
+        part.both = tokens > TILE_ROWS;
+        /* BF16 sums wait where the next slice's tiles are loaded from, and are pending after the last. */
+        const bool wait_in_tiles = product == PRODUCT_BF16 && place->slice + 1 < slices->count;
+        int32_t *fresh = wait_in_tiles ? (int32_t *)(void *)waiting : scratch->fresh[*turn];
+        multiply_paced(&part, fresh, pending, wide, product, gated, grouped);
+        if (wait_in_tiles)
+            continue;
+        *turn ^= 1;
+        *pending = (struct pending){
+            .job = job,
+            .fresh = fresh,
+            .waiting = slices->count > 1 ? waiting : NULL,
+            .row_scales = job->rows->scales + (size_t)place->slice * job->rows->tokens_max + token,
+            .weight_scales = product == PRODUCT_INT8 ? int8_tail(weights, place->panel)->scales : NULL,
+            .output =
+                (char *)job->output + (token * job->output_stride + output - job->output_first) * value_bytes,
+            .output_bytes = job->output_stride * value_bytes,
+            .bias = job->bias != NULL ? job->bias + output : NULL,
+            .tokens = tokens,
+            .outputs = all - output < width ? all - output : width,
+            .first = place->slice == 0,
+            .last = place->slice + 1 == slices->count,
+            .past_caches = past_caches};
+    }
+}
+
+/* The weights that come after these, within the call's panels. */
+static const uint8_t *next_weights(const struct matmul_job *job, const struct slices *slices,
+                                   const struct place *place, uint32_t first, uint32_t end)
+{
+    if (place->panel + 1 < end)
+        return slice_weights(job->weights, slices, place->panel + 1, place->slice);
+    if (place->slice + 1 < slices->count)
+        return slice_weights(job->weights, slices, first, place->slice + 1);
+    return end < job->panel_end ? slice_weights(job->weights, slices, end, 0) : NULL;
 }
 
 static uint64_t ticks_now(void)
@@ -307,25 +357,29 @@ static ALWAYS_INLINE void multiply(const struct matmul_job *job, const enum prod
                                    const bool grouped)
 {
     const struct slices slices = slices_of(job->weights);
-    const uint32_t block_tokens = block_tokens_of(job->weights);
-    /* Sums that wait from slice to slice share L1 with a slice of weights. */
-    const uint32_t part_tokens = slices.count > 1 ? PART_TOKENS : block_tokens;
+    const struct cut cut = cut_of(job, &slices);
     struct scratch scratch = {.fresh = job->scratch,
                               .waiting = (float(*)[BLOCK_VALUES])(
                                   void *)((char *)job->scratch + 2 * BLOCK_VALUES * sizeof(int32_t))};
-    scratch.unpacked = (uint8_t *)(scratch.waiting + PART_TOKENS / TILE_TOKENS);
+    scratch.unpacked = (uint8_t *)(scratch.waiting + WAITING_BLOCKS);
     struct pending pending = {.next = 0};
     const uint64_t blocks = (job->tokens + TILE_TOKENS - 1) / TILE_TOKENS;
     const uint64_t steps = blocks * (job->panel_end - job->panel_first) * slices.steps;
     const bool wide = steps >= PROBE_WORTH_STEPS && tiles_are_renamed();
     uint32_t turn = 0;
-    for (uint32_t block = 0; block < job->tokens; block += block_tokens) {
-        const uint32_t block_end = job->tokens - block < block_tokens ? job->tokens : block + block_tokens;
-        for (uint32_t panel = job->panel_first; panel < job->panel_end; panel++) {
-            for (uint32_t token = block; token < block_end; token += part_tokens) {
-                const uint32_t end = block_end - token < part_tokens ? block_end : token + part_tokens;
-                multiply_panel(job, &slices, &scratch, panel, block, token, end, product, gated, grouped,
-                               &pending, &turn, wide);
+    struct place place;
+    for (place.token_first = 0; place.token_first < job->tokens; place.token_first = place.token_end) {
+        const uint32_t tokens_left = job->tokens - place.token_first;
+        place.token_end = tokens_left < cut.tokens ? job->tokens : place.token_first + cut.tokens;
+        for (uint32_t first = job->panel_first; first < job->panel_end; first += cut.panels) {
+            const uint32_t end = job->panel_end - first < cut.panels ? job->panel_end : first + cut.panels;
+            for (place.slice = 0; place.slice < slices.count; place.slice++) {
+                for (place.panel = first; place.panel < end; place.panel++) {
+                    place.waiting_first = (place.panel - first) * (cut.tokens / TILE_TOKENS);
+                    place.next = next_weights(job, &slices, &place, first, end);
+                    multiply_place(job, &slices, &scratch, &place, product, gated, grouped, &pending, &turn,
+                                   wide);
+                }
             }
         }
     }

@@ -61,6 +61,20 @@ static ALWAYS_INLINE __m128i quantised(__m512 value, __m512 factor, __mmask16 ke
     return _mm512_maskz_cvtsepi32_epi8(keep, _mm512_cvtps_epi32(_mm512_mul_ps(value, factor)));
 }
 
+/* A whole step. Packing takes twos of vectors together quarter by quarter, so that in the end a quarter holds
+ * four values of each vector. */
+static ALWAYS_INLINE __m512i quantised_step(const void *input, const enum value_type type, size_t at,
+                                            __m512 factor, __mmask16 keep)
+{
+    __m512i values[4];
+    _Pragma("GCC unroll 4") for (uint32_t i = 0; i < 4; i++) values[i] =
+        _mm512_cvtps_epi32(_mm512_mul_ps(load_whole(input, type, at + i * TILE_ROWS), factor));
+    const __m512i packed = _mm512_packs_epi16(_mm512_packs_epi32(values[0], values[1]),
+                                              _mm512_packs_epi32(values[2], values[3]));
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_maskz_permutexvar_epi32(keep, order, packed);
+}
+
 static ALWAYS_INLINE void prepare_int8_row(const struct prepare_job *job, const enum value_type type,
                                            uint32_t token, uint32_t steps)
 {
@@ -80,11 +94,8 @@ static ALWAYS_INLINE void prepare_int8_row(const struct prepare_job *job, const 
                                                                                     : __builtin_nanf("");
         uint32_t k = first;
         int8_t *to = (int8_t *)tile_row(job->rows, steps, token, first / TILE_STEP_BYTES);
-        for (; k + TILE_STEP_BYTES <= end; k += TILE_STEP_BYTES, to += TILE_BLOCK_BYTES) {
-            _Pragma("GCC unroll 4") for (uint32_t i = 0; i < TILE_STEP_BYTES; i += TILE_ROWS)
-                _mm_store_si128((__m128i *)(void *)(to + i),
-                                quantised(load_whole(job->input, type, row + k + i), factor, keep));
-        }
+        for (; k + TILE_STEP_BYTES <= end; k += TILE_STEP_BYTES, to += TILE_BLOCK_BYTES)
+            _mm512_store_si512(to, quantised_step(job->input, type, row + k, factor, keep));
         for (uint32_t i = 0; k < end && i < TILE_STEP_BYTES; i += TILE_ROWS)
             _mm_store_si128((__m128i *)(void *)(to + i),
                             quantised(load_input(job, token, k + i), factor, keep));

@@ -45,6 +45,19 @@ void store_close(struct store *store)
         store->ops->close(store);
 }
 
+dobby_code store_source_known(struct store *store, const char *source, bool *known, struct dobby_error *err)
+{
+    *known = false;
+    dobby_code code = store_check_free(store, "store_source_known", err);
+    if (code == DOBBY_OK)
+        code = store_check_text(source, "source", 1, LIMIT_RECORD_PATH_BYTES, err);
+    if (code == DOBBY_OK)
+        code = store->ops->source_known(store, source, known, err);
+    if (code != DOBBY_OK)
+        *known = false;
+    return code;
+}
+
 dobby_code store_sync_begin(struct store *store, const char *source, int64_t now_unix_us,
                             struct dobby_error *err)
 {

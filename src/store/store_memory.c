@@ -14,6 +14,9 @@ static void memory_close(struct store *store)
         entry_free(memory->entries[i]);
     for (size_t i = 0; i < memory->run_count; i++)
         run_row_release(&memory->runs[i]);
+    for (size_t i = 0; i < memory->source_count; i++)
+        free(memory->sources[i]);
+    free(memory->sources);
     free(memory->runs);
     free(memory->entries);
     free(memory->source);
@@ -22,14 +25,43 @@ static void memory_close(struct store *store)
 
 /* ---- ingest ---- */
 
+static dobby_code memory_source_known(struct store *store, const char *source, bool *known,
+                                      struct dobby_error *err)
+{
+    const struct memory_store *memory = (struct memory_store *)store;
+    (void)err;
+    for (size_t i = 0; i < memory->source_count && !*known; i++)
+        *known = strcmp(memory->sources[i], source) == 0;
+    return DOBBY_OK;
+}
+
+static dobby_code add_source(struct memory_store *memory, const char *source, struct dobby_error *err)
+{
+    char **sources = realloc(memory->sources, (memory->source_count + 1) * sizeof(char *));
+    if (sources == NULL)
+        return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the source %s", source);
+    memory->sources = sources;
+    sources[memory->source_count] = strdup(source);
+    if (sources[memory->source_count] == NULL)
+        return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the source %s", source);
+    memory->source_count++;
+    return DOBBY_OK;
+}
+
 static dobby_code memory_sync_begin(struct store *store, const char *source, int64_t now_unix_us,
                                     struct dobby_error *err)
 {
     struct memory_store *memory = (struct memory_store *)store;
+    bool known = false;
     (void)now_unix_us;
-    char *copy = strdup(source);
-    if (copy == NULL)
-        return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the source %s", source);
+    dobby_code code = memory_source_known(store, source, &known, err);
+    if (code == DOBBY_OK && !known)
+        code = add_source(memory, source, err);
+    char *copy = code == DOBBY_OK ? strdup(source) : NULL;
+    if (code == DOBBY_OK && copy == NULL)
+        code = DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the source %s", source);
+    if (code != DOBBY_OK)
+        return code;
     free(memory->source);
     memory->source = copy;
     for (size_t i = 0; i < memory->count; i++)
@@ -53,6 +85,7 @@ static void merge(struct entry *there, struct entry *new, struct put_counts *cou
         counts->updated++;
     text_swap(&there->path, &new->path);
     text_swap(&there->language, &new->language);
+    text_swap(&there->cut, &new->cut);
     there->first_line = new->first_line;
     there->last_line = new->last_line;
     there->position = new->position;
@@ -155,6 +188,7 @@ static dobby_code memory_sync_end(struct store *store, const char *path_scope, s
 static const struct store_ops ops = {
     .name = "memory",
     .close = memory_close,
+    .source_known = memory_source_known,
     .sync_begin = memory_sync_begin,
     .put = memory_put,
     .sync_end = memory_sync_end,
@@ -177,6 +211,7 @@ static const struct store_ops ops = {
     .versions = memory_versions,
     .find_results = memory_find_results,
     .stale_count = memory_stale_count,
+    .cuts = memory_cuts,
     .requeue_stale = memory_requeue_stale,
     .requeue = memory_requeue,
 };

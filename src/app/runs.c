@@ -139,7 +139,8 @@ static void put_errors(struct json_writer *json, const struct error_tally *error
 }
 
 dobby_code runs_append_summary(struct buffer *out, const struct run_progress *totals,
-                               const struct store_counts *counts, struct dobby_error *err)
+                               const struct store_counts *counts, const struct cuts *cuts,
+                               struct dobby_error *err)
 {
     const struct progress_rates rates = progress_rates_of(totals);
     dobby_code code = buffer_append_format(
@@ -156,11 +157,14 @@ dobby_code runs_append_summary(struct buffer *out, const struct run_progress *to
         code = buffer_append_string(out, "ended because it was canceled: dobby cancel\n", err);
     if (code == DOBBY_OK)
         code = append_remarks(out, totals, counts, err);
+    if (code == DOBBY_OK)
+        code = cuts_append_line(cuts, out, err);
     return code == DOBBY_OK ? append_errors(out, &totals->errors, err) : code;
 }
 
 dobby_code runs_append_json(struct buffer *out, const char *run_id, const struct run_progress *totals,
-                            const struct store_counts *counts, struct dobby_error *err)
+                            const struct store_counts *counts, const struct cuts *cuts,
+                            struct dobby_error *err)
 {
     const struct progress_rates rates = progress_rates_of(totals);
     const struct {
@@ -207,6 +211,7 @@ dobby_code runs_append_json(struct buffer *out, const char *run_id, const struct
     json_put_number(&json, rates.tokens_per_s);
     json_key(&json, "interrupted");
     json_put_boolean(&json, totals->end == RUN_INTERRUPTED);
+    cuts_put_json(cuts, &json);
     put_errors(&json, &totals->errors);
     json_end_object(&json);
     const dobby_code code = json_writer_end(&json, err);

@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "ingest/classify.h"
+#include "ingest/cut.h"
 #include "ingest/git_tree.h"
 #include "ingest/language.h"
 #include "ingest/record_batch.h"
@@ -18,6 +19,7 @@ struct ingest {
     struct ingest_batch batch;
     struct buffer content; /* of the file at hand */
     struct buffer shown;   /* its path for people */
+    char cut[INGEST_CUT_BYTES];
 };
 
 /* Appends bytes as valid UTF-8: what is not becomes \xNN. */
@@ -237,7 +239,8 @@ dobby_code ingest_path(struct store *store, const char *path, const struct inges
         goto done;
     }
     memcpy(report->source, source.bytes, source.length + 1);
-    ingest_batch_init(&ingest.batch, store, report->source, &report->records);
+    ingest_cut_text(options, ingest.cut);
+    ingest_batch_init(&ingest.batch, store, report->source, ingest.cut, &report->records);
     code = synchronize(&ingest, &place, err);
 done:
     if (code != DOBBY_OK)

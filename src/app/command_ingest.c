@@ -68,6 +68,9 @@ static dobby_code append_text(struct buffer *out, const char *path, const struct
                                     report->chunks, (double)report->bytes / (in_mb ? 1e6 : 1e3),
                                     in_mb ? "MB" : "kB", report->records.added, report->records.updated,
                                     report->records.unchanged, report->records.removed);
+    if (code == DOBBY_OK && report->files_seen == 0)
+        code = buffer_append_string(
+            out, "  no file is left there: what it held is removed, with its summaries\n", err);
     for (size_t i = 0; code == DOBBY_OK && i < report->skipped_count; i++)
         code = buffer_append_format(out, err, "%s%" PRIu64 " %s%s", i == 0 ? "  skipped: " : ", ",
                                     report->skipped[i].files, report->skipped[i].reason,

@@ -95,6 +95,9 @@
       "name a directory or file that has text in it and is not ignored by git")                              \
     X(GIT_FAILED, "INGEST-0002", ERROR, FINAL, "the git repository could not be read",                       \
       "run `git status` there and follow what it says")                                                      \
+    X(INGEST_CHUNKS_TOO_LONG, "INGEST-0003", WARNING, FINAL,                                                 \
+      "the longest chunks do not fit the model's context",                                                   \
+      "lower ingest.chunk_tokens or run.max_tokens, or raise engine.context_tokens, then: dobby ingest")     \
     /* prompts */                                                                                            \
     X(PROMPT_INVALID, "PROMPT-0001", ERROR, FINAL, "the prompt template is not valid",                       \
       "the template must contain {content}, and may contain {path} and {language}")                          \

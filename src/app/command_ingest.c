@@ -1,6 +1,8 @@
 #include "app/commands.h"
+#include "app/context.h"
 #include "app/models.h"
 #include "app/output.h"
+#include "app/report.h"
 #include "app/stores.h"
 #include "base/utf8.h"
 #include "ingest/ingest.h"
@@ -89,6 +91,18 @@ static dobby_code check_paths(const struct app *app, struct dobby_error *err)
     return code;
 }
 
+/* Records are cut all the same: another model may have the room. What cannot be measured is the run's to say.
+ */
+static void warn_of_context(const struct app *app, const struct model_file *model,
+                            const struct tokenizer *tokenizer)
+{
+    struct context_fit fit;
+    struct dobby_error warning = {0};
+    if (context_measure(&app->config, model, tokenizer, &fit, NULL) == DOBBY_OK &&
+        context_check(&fit, &warning) != DOBBY_OK)
+        report_error(&warning);
+}
+
 static dobby_code ingest_all(struct app *app, struct store *store, const struct ingest_options *options,
                              struct dobby_error *err)
 {
@@ -132,6 +146,7 @@ static dobby_code run(struct app *app, struct dobby_error *err)
         code = stores_open(&app->config, SQLITE_ACCESS_CREATE, &store, err);
     if (code != DOBBY_OK)
         goto done;
+    warn_of_context(app, model, tokenizer);
     interrupt_catch();
     const struct ingest_options options = {
         .chunk_tokens_max = (uint32_t)config_integer(&app->config, CONFIG_INGEST_CHUNK_TOKENS),

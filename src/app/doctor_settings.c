@@ -1,4 +1,6 @@
+#include "app/context.h"
 #include "app/doctor.h"
+#include "app/models.h"
 #include "app/suggest.h"
 #include "base/limits.h"
 #include "os/environment.h"
@@ -64,24 +66,26 @@ static void check_environment(struct findings *findings)
 
 static void check_chunks(const struct config *config, struct findings *findings)
 {
-    enum { PROMPT_TOKENS = 100 }; /* the instructions and the path, generously */
-    const int64_t context = config_integer(config, CONFIG_ENGINE_CONTEXT_TOKENS);
-    const int64_t chunk = config_integer(config, CONFIG_INGEST_CHUNK_TOKENS);
-    const int64_t answer = config_integer(config, CONFIG_RUN_MAX_TOKENS);
-    const int64_t need = chunk + answer + PROMPT_TOKENS;
-    if (context == 0 || need <= context) {
+    struct model_file *model = NULL;
+    struct tokenizer *tokenizer = NULL;
+    struct context_fit fit;
+    struct dobby_error err = {0};
+    dobby_code code = models_open_tokenizer(config, &model, &tokenizer, &err);
+    if (code == DOBBY_OK)
+        code = context_measure(config, model, tokenizer, &fit, &err);
+    if (code != DOBBY_OK) {
+        (void)finding_add(findings, group, "context", FINDING_NOTE, "not compared: %s", err.detail);
+    } else if (context_check(&fit, &err) == DOBBY_OK) {
         (void)finding_add(findings, group, "context", FINDING_OK,
-                          "chunks of %lld tokens and summaries of %lld at most", (long long)chunk,
-                          (long long)answer);
-        return;
+                          "chunks of %u tokens and summaries of %u at most", (unsigned)fit.chunk,
+                          (unsigned)fit.answer);
+    } else {
+        struct finding *finding = finding_add_error(findings, group, "context", FINDING_WARNING, &err);
+        finding_remedy(finding, "raise engine.context_tokens to %lld, or lower ingest.chunk_tokens to %u",
+                       (long long)fit.chunk + fit.prompt + fit.answer, (unsigned)context_chunk_max(&fit));
     }
-    struct finding *finding = finding_add(findings, group, "context", FINDING_WARNING,
-                                          "chunks of %lld tokens and summaries of %lld do not fit "
-                                          "engine.context_tokens = %lld: the longest records "
-                                          "would be skipped",
-                                          (long long)chunk, (long long)answer, (long long)context);
-    finding_remedy(finding, "raise engine.context_tokens to %lld, or lower ingest.chunk_tokens",
-                   (long long)need);
+    tokenizer_free(tokenizer);
+    model_file_close(model);
 }
 
 static void check_lease(const struct config *config, struct findings *findings)

@@ -98,6 +98,8 @@
     X(INGEST_CHUNKS_TOO_LONG, "INGEST-0003", WARNING, FINAL,                                                 \
       "the longest chunks do not fit the model's context",                                                   \
       "lower ingest.chunk_tokens or run.max_tokens, or raise engine.context_tokens, then: dobby ingest")     \
+    X(INGEST_NOT_TEXT, "INGEST-0004", ERROR, FINAL, "this is not text that can be summarised",               \
+      "make it UTF-8 first, as with: iconv -f UTF-16 -t UTF-8 FILE | dobby summarize -")                     \
     /* prompts */                                                                                            \
     X(PROMPT_INVALID, "PROMPT-0001", ERROR, FINAL, "the prompt template is not valid",                       \
       "the template must contain {content}, and may contain {path} and {language}")                          \
@@ -109,6 +111,8 @@
       "name one of them by its id or the beginning of it")                                                   \
     X(RUN_ENDED, "RUN-0004", ERROR, FINAL, "the run has ended or is about to",                               \
       "start another with dobby run: it goes on where this one stopped")                                     \
+    X(SUMMARY_DEGRADED, "RUN-0005", WARNING, FINAL, "the summary did not pass the quality gates",            \
+      "read the text before you rely on it; a smaller piece of it, or a larger model, may do better")        \
     /* application */                                                                                        \
     X(USAGE, "APP-0001", ERROR, FINAL, "the command line is not understood",                                 \
       "see: dobby --help, or dobby COMMAND --help")                                                          \

@@ -121,6 +121,9 @@
     X(OUTPUT_FAILED, "APP-0003", ERROR, FINAL, "the output could not be written",                            \
       "check the disk and the permissions of the output file")                                               \
     X(OUTPUT_CLOSED, "APP-0004", WARNING, FINAL, "the reader of the output has gone away",                   \
-      "nothing to do: the output was cut where its reader stopped")
+      "nothing to do: the output was cut where its reader stopped")                                          \
+    X(VARIABLE_UNKNOWN, "APP-0005", WARNING, FINAL,                                                          \
+      "an environment variable that Dobby does not read is set",                                             \
+      "unset it, or correct its name; docs/configuration.md lists them")
 
 #endif

@@ -37,7 +37,7 @@ struct memory_store {
     struct entry **entries;
     size_t count, capacity;
     char *source;   /* of the synchronisation */
-    char **sources; /* all that were ever synchronised */
+    char **sources; /* all that were ever synchronised, sorted */
     size_t source_count;
     uint64_t version_number;
     struct run_row *runs; /* the oldest first; their strings are ours */

@@ -187,7 +187,16 @@ void store_close(struct store *store);
 
 /* ---- ingest: one synchronisation of one source at a time per handle ---- */
 
-/* Whether a synchronisation of `source` was ever begun. Reads only. */
+/* A source of which a synchronisation was ever begun. Borrowed for the call of the visitor. */
+struct source_row {
+    const char *name;
+    bool empty; /* it has no record */
+};
+typedef dobby_code source_visit_fn(void *context, const struct source_row *row, struct dobby_error *err);
+/* Visits the sources in byte order of their names. Reads only. */
+DOBBY_NODISCARD dobby_code store_sources(struct store *store, source_visit_fn *visit, void *context,
+                                         struct dobby_error *err);
+/* Whether `source` is one of them. */
 DOBBY_NODISCARD dobby_code store_source_known(struct store *store, const char *source, bool *known,
                                               struct dobby_error *err);
 /* Starts a synchronisation of `source`. What store_put puts until store_sync_end is what the source

@@ -25,25 +25,43 @@ static void memory_close(struct store *store)
 
 /* ---- ingest ---- */
 
-static dobby_code memory_source_known(struct store *store, const char *source, bool *known,
-                                      struct dobby_error *err)
+static bool holds_records(const struct memory_store *memory, const char *source)
 {
-    const struct memory_store *memory = (struct memory_store *)store;
-    (void)err;
-    for (size_t i = 0; i < memory->source_count && !*known; i++)
-        *known = strcmp(memory->sources[i], source) == 0;
-    return DOBBY_OK;
+    size_t i = 0;
+    while (i < memory->count && strcmp(memory->entries[i]->source, source) != 0)
+        i++;
+    return i < memory->count;
 }
 
+static dobby_code memory_sources(struct store *store, source_visit_fn *visit, void *context,
+                                 struct dobby_error *err)
+{
+    const struct memory_store *memory = (struct memory_store *)store;
+    dobby_code code = DOBBY_OK;
+    for (size_t i = 0; i < memory->source_count && code == DOBBY_OK; i++) {
+        const char *name = memory->sources[i];
+        code = visit(context, &(struct source_row){.name = name, .empty = !holds_records(memory, name)}, err);
+    }
+    return code;
+}
+
+/* Keeps the names sorted. */
 static dobby_code add_source(struct memory_store *memory, const char *source, struct dobby_error *err)
 {
+    size_t at = 0;
+    while (at < memory->source_count && strcmp(memory->sources[at], source) < 0)
+        at++;
+    if (at < memory->source_count && strcmp(memory->sources[at], source) == 0)
+        return DOBBY_OK;
     char **sources = realloc(memory->sources, (memory->source_count + 1) * sizeof(char *));
     if (sources == NULL)
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the source %s", source);
     memory->sources = sources;
-    sources[memory->source_count] = strdup(source);
-    if (sources[memory->source_count] == NULL)
+    char *copy = strdup(source);
+    if (copy == NULL)
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the source %s", source);
+    memmove(sources + at + 1, sources + at, (memory->source_count - at) * sizeof(char *));
+    sources[at] = copy;
     memory->source_count++;
     return DOBBY_OK;
 }
@@ -52,16 +70,14 @@ static dobby_code memory_sync_begin(struct store *store, const char *source, int
                                     struct dobby_error *err)
 {
     struct memory_store *memory = (struct memory_store *)store;
-    bool known = false;
     (void)now_unix_us;
-    dobby_code code = memory_source_known(store, source, &known, err);
-    if (code == DOBBY_OK && !known)
-        code = add_source(memory, source, err);
-    char *copy = code == DOBBY_OK ? strdup(source) : NULL;
-    if (code == DOBBY_OK && copy == NULL)
-        code = DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the source %s", source);
-    if (code != DOBBY_OK)
+    char *copy = strdup(source);
+    dobby_code code = copy != NULL ? add_source(memory, source, err)
+                                   : DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the source %s", source);
+    if (code != DOBBY_OK) {
+        free(copy);
         return code;
+    }
     free(memory->source);
     memory->source = copy;
     for (size_t i = 0; i < memory->count; i++)
@@ -188,7 +204,7 @@ static dobby_code memory_sync_end(struct store *store, const char *path_scope, s
 static const struct store_ops ops = {
     .name = "memory",
     .close = memory_close,
-    .source_known = memory_source_known,
+    .sources = memory_sources,
     .sync_begin = memory_sync_begin,
     .put = memory_put,
     .sync_end = memory_sync_end,

@@ -10,7 +10,7 @@
 struct store_ops {
     const char *name; /* "sqlite" */
     void (*close)(struct store *store);
-    dobby_code (*source_known)(struct store *, const char *source, bool *known, struct dobby_error *);
+    dobby_code (*sources)(struct store *, source_visit_fn *, void *context, struct dobby_error *);
     dobby_code (*sync_begin)(struct store *, const char *source, int64_t now_unix_us, struct dobby_error *);
     dobby_code (*put)(struct store *, const struct record_input *, size_t count, int64_t now_unix_us,
                       struct put_counts *, struct dobby_error *);

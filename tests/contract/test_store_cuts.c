@@ -1,4 +1,4 @@
-/* Holds every backend to what is said of cuts and of known sources. */
+/* Holds every backend to what is said of cuts and of sources. */
 #include "contract/suite_helper.h"
 
 static void assert_cuts(struct store *store, const char *want, const char *text)
@@ -104,12 +104,27 @@ static void a_source_is_known_once_it_was_synchronised(void **state)
     ASSERT_OK(store_source_known(store, "/src", &known, err));
     assert_false(known);
     (void)sync_source(store, "/src", NULL, 0, "", SECOND);
-    (void)sync_source(store, "/lib", NULL, 0, "", SECOND);
+    (void)sync_source(store, "/src2", NULL, 0, "", SECOND);
     ASSERT_OK(store_source_known(store, "/src", &known, err));
     assert_true(known); /* though nothing is in it */
     ASSERT_OK(store_source_known(store, "/sr", &known, err));
     assert_false(known);
     ASSERT_FAILS(store_source_known(store, "", &known, err), DOBBY_INVALID_ARGUMENT);
+}
+
+static void sources_are_listed(void **state)
+{
+    struct store *store = *state;
+    struct record_input input = make_input("a", "a.c", "one");
+    struct buffer out = {0};
+    ASSERT_OK(store_sources(store, dump_source, &out, err));
+    assert_int_equal(out.length, 0);
+    (void)sync_source(store, "/src", &input, 1, "", SECOND);
+    ASSERT_OK(store_sync_begin(store, "/lib", SECOND, err));
+    (void)sync_source(store, "/src", &input, 1, "", SECOND);
+    ASSERT_OK(store_sources(store, dump_source, &out, err));
+    assert_string_equal(out.bytes, "source /lib empty\nsource /src\n");
+    buffer_release(&out);
 }
 
 int main(void)
@@ -121,6 +136,7 @@ int main(void)
         SUITE_TEST(visitors_stop_and_keep_off_the_handle),
         SUITE_TEST(bad_cuts_are_refused),
         SUITE_TEST(a_source_is_known_once_it_was_synchronised),
+        SUITE_TEST(sources_are_listed),
     };
     return suite_run("store, cuts", tests, sizeof tests / sizeof tests[0]);
 }

@@ -104,6 +104,19 @@ ls | grep -q tmp && fail "export left a temporary file" "$(ls)"
 "$program" export --format jsonl | head -n 1 >/dev/null
 same "export | head ends quietly" "${PIPESTATUS[0]}" 0 # four short lines fit the pipe
 
+# ---- more than one source ----
+"$program" list >list.one
+grep -q '^source ' list.one && fail "list names the only source" "$(cat list.one)"
+mkdir second && echo 'int second;' >second/a.c && "$program" ingest --db sqlite:two.db second >/dev/null
+mkdir first && echo 'int first;' >first/a.c && "$program" ingest --db sqlite:two.db first >/dev/null
+same "list names each source before its records" "$("$program" list --db sqlite:two.db | sed -n 's/^\(source .*\)/\1/p; s/.*pending  *\(a.c\).*/\1/p')" \
+    "source $work/first
+a.c
+source $work/second
+a.c"
+rm second/a.c && "$program" ingest --db sqlite:two.db second >/dev/null
+"$program" list --db sqlite:two.db | grep -q '^source ' && fail "list names the only source that has records"
+
 # ---- one text ----
 printf 'int add(int a, int b) { return a + b; }\n' >add.c
 check "summarize a file" "$program" summarize add.c
@@ -137,6 +150,13 @@ same "model info" "$(jq -c '[.architecture, .layers, .hidden, .vocabulary, .weig
 
 # ---- configuration ----
 printf '[engine]\nthreads = 1\n[run]\nseed = 5\n' >dobby.toml
+env DOBBY_RUN_TOPK=3 DOBBY_QQQQQQQQQQ=1 DOBBY_CPU=avx2 "$program" config check >out 2>err
+same "config check: status of a warning" $? 0
+grep -q '^dobby: warning APP-0005: .*DOBBY_RUN_TOPK; did you mean DOBBY_RUN_TOP_K?$' err &&
+    grep -q '^dobby: warning APP-0005: .*DOBBY_QQQQQQQQQQ$' err && [ "$(grep -c 'APP-0005' err)" = 2 ] &&
+    pass "config check: variables that nobody reads" || fail "config check: variables that nobody reads" "$(cat err)"
+check "config check: nothing is wrong" "$program" config check
+[ -s err ] && fail "config check warns of nothing" "$(cat err)"
 check "config show" env DOBBY_RUN_TOP_K=3 "$program" config show --sessions 7
 for line in 'db.url .* environment DOBBY_DB' 'engine.threads  *1  *dobby.toml:2:11' 'run.top_k  *3  *environment DOBBY_RUN_TOP_K' \
     'engine.sessions  *7  *flag --sessions' 'run.temperature  *0  *default'; do

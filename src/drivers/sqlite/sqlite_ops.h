@@ -5,7 +5,7 @@
 #include "store/store_ops.h"
 
 /* sqlite_put.c */
-dobby_code sqlite_source_known(struct store *, const char *source, bool *known, struct dobby_error *);
+dobby_code sqlite_sources(struct store *, source_visit_fn *, void *context, struct dobby_error *);
 dobby_code sqlite_sync_begin(struct store *, const char *source, int64_t now_unix_us, struct dobby_error *);
 dobby_code sqlite_put(struct store *, const struct record_input *, size_t count, int64_t now_unix_us,
                       struct put_counts *, struct dobby_error *);

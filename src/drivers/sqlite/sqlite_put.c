@@ -71,11 +71,23 @@ static dobby_code cut_id(struct sqlite_handle *handle, const char *cut, int64_t 
     return code;
 }
 
-dobby_code sqlite_source_known(struct store *store, const char *source, bool *known, struct dobby_error *err)
+dobby_code sqlite_sources(struct store *store, source_visit_fn *visit, void *context, struct dobby_error *err)
 {
-    int64_t id = 0;
-    dobby_code code = find_id((struct sqlite_handle *)store, STATEMENT_SOURCE_FIND, source, &id, err);
-    *known = id != 0;
+    struct sqlite_handle *handle = (struct sqlite_handle *)store;
+    sqlite3_stmt *statement = NULL;
+    dobby_code code = sqlite_bind(handle, STATEMENT_SOURCES, NULL, 0, &statement, err);
+    while (code == DOBBY_OK) {
+        bool more = false;
+        code = sqlite_step(handle, statement, &more, err);
+        if (code != DOBBY_OK || !more)
+            break;
+        const struct source_row row = {.name = sqlite_column_text(statement, 0),
+                                       .empty = sqlite3_column_int(statement, 1) == 0};
+        code = sqlite_columns_check(handle, err);
+        if (code == DOBBY_OK)
+            code = visit(context, &row, err);
+    }
+    sqlite3_reset(statement);
     return code;
 }
 

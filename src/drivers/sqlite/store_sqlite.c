@@ -29,7 +29,7 @@ static void close_handle(struct store *store)
 static const struct store_ops ops = {
     .name = "sqlite",
     .close = close_handle,
-    .source_known = sqlite_source_known,
+    .sources = sqlite_sources,
     .sync_begin = sqlite_sync_begin,
     .put = sqlite_put,
     .sync_end = sqlite_sync_end,

@@ -61,6 +61,7 @@ static void the_configuration_is_measured(void **state)
     struct buffer directory = {0}, path = {0};
     (void)state;
     assert_ok(config_init(&config, &err), &err);
+    set(&config, CONFIG_MODEL_PATH, DOBBY_SOURCE_DIR "/models/dobby-nano/dobby-nano-q8_0.gguf");
     measure(&config, &fit);
     assert_int_equal(fit.context, 2048); /* the embedded model's */
     assert_int_equal(fit.chunk, config_integer(&config, CONFIG_INGEST_CHUNK_TOKENS));

@@ -95,6 +95,11 @@
       "name a directory or file that has text in it and is not ignored by git")                              \
     X(GIT_FAILED, "INGEST-0002", ERROR, FINAL, "the git repository could not be read",                       \
       "run `git status` there and follow what it says")                                                      \
+    X(INGEST_CHUNKS_TOO_LONG, "INGEST-0003", WARNING, FINAL,                                                 \
+      "the longest chunks do not fit the model's context",                                                   \
+      "lower ingest.chunk_tokens or run.max_tokens, or raise engine.context_tokens, then: dobby ingest")     \
+    X(INGEST_NOT_TEXT, "INGEST-0004", ERROR, FINAL, "this is not text that can be summarised",               \
+      "make it UTF-8 first, as with: iconv -f UTF-16 -t UTF-8 FILE | dobby summarize -")                     \
     /* prompts */                                                                                            \
     X(PROMPT_INVALID, "PROMPT-0001", ERROR, FINAL, "the prompt template is not valid",                       \
       "the template must contain {content}, and may contain {path} and {language}")                          \
@@ -106,6 +111,8 @@
       "name one of them by its id or the beginning of it")                                                   \
     X(RUN_ENDED, "RUN-0004", ERROR, FINAL, "the run has ended or is about to",                               \
       "start another with dobby run: it goes on where this one stopped")                                     \
+    X(SUMMARY_DEGRADED, "RUN-0005", WARNING, FINAL, "the summary did not pass the quality gates",            \
+      "read the text before you rely on it; a smaller piece of it, or a larger model, may do better")        \
     /* application */                                                                                        \
     X(USAGE, "APP-0001", ERROR, FINAL, "the command line is not understood",                                 \
       "see: dobby --help, or dobby COMMAND --help")                                                          \
@@ -114,6 +121,9 @@
     X(OUTPUT_FAILED, "APP-0003", ERROR, FINAL, "the output could not be written",                            \
       "check the disk and the permissions of the output file")                                               \
     X(OUTPUT_CLOSED, "APP-0004", WARNING, FINAL, "the reader of the output has gone away",                   \
-      "nothing to do: the output was cut where its reader stopped")
+      "nothing to do: the output was cut where its reader stopped")                                          \
+    X(VARIABLE_UNKNOWN, "APP-0005", WARNING, FINAL,                                                          \
+      "an environment variable that Dobby does not read is set",                                             \
+      "unset it, or correct its name; docs/configuration.md lists them")
 
 #endif

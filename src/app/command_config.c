@@ -1,6 +1,8 @@
 #include "app/commands.h"
 #include "app/output.h"
+#include "app/report.h"
 #include "app/secret.h"
+#include "app/variables.h"
 #include "base/utf8.h"
 
 #include <string.h>
@@ -100,6 +102,17 @@ static dobby_code run_show(struct app *app, struct dobby_error *err)
     return code;
 }
 
+static void warn_of_variable(void *context, const char *name, const char *near)
+{
+    struct dobby_error warning = {0};
+    const dobby_code code =
+        near != NULL ? DOBBY_FAIL(&warning, DOBBY_VARIABLE_UNKNOWN, "%s; did you mean %s?", name, near)
+                     : DOBBY_FAIL(&warning, DOBBY_VARIABLE_UNKNOWN, "%s", name);
+    (void)context;
+    if (code != DOBBY_OK)
+        report_error(&warning);
+}
+
 /* The configuration was read and checked before the command began. */
 static dobby_code run_check(struct app *app, struct dobby_error *err)
 {
@@ -113,6 +126,8 @@ static dobby_code run_check(struct app *app, struct dobby_error *err)
         code = buffer_append_byte(&text, '\n', err);
     if (code == DOBBY_OK)
         code = output_print(&text, err);
+    if (code == DOBBY_OK)
+        (void)variables_visit_unknown(warn_of_variable, NULL);
     buffer_release(&text);
     return code;
 }
@@ -140,5 +155,8 @@ const struct command command_config_check = {
     .name = "config check",
     .arguments = "",
     .summary = "Check the configuration file and the environment",
+    .details =
+        "What is wrong in the file or in a variable that is read ends with status 2. A DOBBY_ variable that "
+        "nobody reads is warned of, with the nearest name that is read.",
     .run = run_check,
 };

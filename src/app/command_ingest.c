@@ -1,6 +1,8 @@
 #include "app/commands.h"
+#include "app/context.h"
 #include "app/models.h"
 #include "app/output.h"
+#include "app/report.h"
 #include "app/stores.h"
 #include "base/utf8.h"
 #include "ingest/ingest.h"
@@ -68,6 +70,9 @@ static dobby_code append_text(struct buffer *out, const char *path, const struct
                                     report->chunks, (double)report->bytes / (in_mb ? 1e6 : 1e3),
                                     in_mb ? "MB" : "kB", report->records.added, report->records.updated,
                                     report->records.unchanged, report->records.removed);
+    if (code == DOBBY_OK && report->files_seen == 0)
+        code = buffer_append_string(
+            out, "  no file is left there: what it held is removed, with its summaries\n", err);
     for (size_t i = 0; code == DOBBY_OK && i < report->skipped_count; i++)
         code = buffer_append_format(out, err, "%s%" PRIu64 " %s%s", i == 0 ? "  skipped: " : ", ",
                                     report->skipped[i].files, report->skipped[i].reason,
@@ -84,6 +89,18 @@ static dobby_code check_paths(const struct app *app, struct dobby_error *err)
         code = file_stat(app->options.arguments[i], true, &info, err);
     }
     return code;
+}
+
+/* Records are cut all the same: another model may have the room. What cannot be measured is the run's to say.
+ */
+static void warn_of_context(const struct app *app, const struct model_file *model,
+                            const struct tokenizer *tokenizer)
+{
+    struct context_fit fit;
+    struct dobby_error warning = {0};
+    if (context_measure(&app->config, model, tokenizer, &fit, NULL) == DOBBY_OK &&
+        context_check(&fit, &warning) != DOBBY_OK)
+        report_error(&warning);
 }
 
 static dobby_code ingest_all(struct app *app, struct store *store, const struct ingest_options *options,
@@ -129,6 +146,7 @@ static dobby_code run(struct app *app, struct dobby_error *err)
         code = stores_open(&app->config, SQLITE_ACCESS_CREATE, &store, err);
     if (code != DOBBY_OK)
         goto done;
+    warn_of_context(app, model, tokenizer);
     interrupt_catch();
     const struct ingest_options options = {
         .chunk_tokens_max = (uint32_t)config_integer(&app->config, CONFIG_INGEST_CHUNK_TOKENS),

@@ -16,13 +16,42 @@ struct listing {
     struct output *output;
     struct table_style style;
     uint64_t rows;
+    uint64_t sources;     /* that hold records */
+    struct buffer source; /* of the last row */
 };
+
+static dobby_code count_source(void *context, const struct source_row *row, struct dobby_error *err)
+{
+    struct listing *listing = context;
+    (void)err;
+    listing->sources += !row->empty;
+    return DOBBY_OK;
+}
+
+/* Paths are told apart by their source where there is more than one: a line before the first of its records.
+ */
+static dobby_code append_source(struct listing *listing, const struct record_row *row,
+                                struct dobby_error *err)
+{
+    if (listing->sources < 2 ||
+        (listing->source.bytes != NULL && strcmp(listing->source.bytes, row->source) == 0))
+        return DOBBY_OK;
+    buffer_clear(&listing->source);
+    dobby_code code = buffer_append_string(&listing->source, row->source, err);
+    if (code == DOBBY_OK)
+        code = buffer_append_string(&listing->output->text, "source ", err);
+    if (code == DOBBY_OK)
+        code = utf8_append_display(&listing->output->text, row->source, strlen(row->source), err);
+    return code == DOBBY_OK ? buffer_append_byte(&listing->output->text, '\n', err) : code;
+}
 
 static dobby_code list_row(void *context, const struct record_row *row, struct dobby_error *err)
 {
     struct listing *listing = context;
     struct buffer *text = &listing->output->text;
     dobby_code code = listing->rows++ == 0 ? table_append_header(text, &listing->style, err) : DOBBY_OK;
+    if (code == DOBBY_OK)
+        code = append_source(listing, row, err);
     if (code == DOBBY_OK)
         code = table_append_row(text, row, &listing->style, err);
     return code == DOBBY_OK ? output_put(listing->output, err) : code;
@@ -37,9 +66,12 @@ static dobby_code list_table(struct store *store, const struct record_filter *fi
                               .style = {.columns = terminal_columns(STREAM_OUTPUT),
                                         .colour = style.colour,
                                         .versions = filter->with_versions}};
-    dobby_code code = store_list(store, filter, list_row, &listing, err);
+    dobby_code code = store_sources(store, count_source, &listing, err);
+    if (code == DOBBY_OK)
+        code = store_list(store, filter, list_row, &listing, err);
     if (code == DOBBY_OK && listing.rows == 0)
         code = buffer_append_string(&output->text, "no records\n", err);
+    buffer_release(&listing.source);
     return code;
 }
 
@@ -125,8 +157,10 @@ const struct command command_list = {
     .name = "list",
     .arguments = "",
     .summary = "List records with their summaries",
-    .details = "On a terminal lines are cut to its width. With --json an array of the objects that dobby "
-               "export writes; with --versions too, of those that dobby show writes, each with current.",
+    .details =
+        "On a terminal lines are cut to its width. Where there is more than one source, a line names each "
+        "before its records. With --json an array of the objects that dobby export writes; with --versions "
+        "too, of those that dobby show writes, each with current.",
     .options = OPTION_LIST(list_options),
     .run = run_list,
 };

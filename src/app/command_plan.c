@@ -1,4 +1,5 @@
 #include "app/commands.h"
+#include "app/cuts.h"
 #include "app/models.h"
 #include "app/output.h"
 #include "app/runs.h"
@@ -20,6 +21,7 @@ struct view {
     struct buffer url;
     struct plan_counts counts;
     struct reason_counts reasons;
+    struct cuts cuts;
     struct plan_estimate estimate;
     bool sampled;
     bool shows_progress;
@@ -82,6 +84,7 @@ static dobby_code append_counts(const struct view *view, struct buffer *out, str
         {"    stale", counts->stale,
          view->stale_redo ? "made with other settings: they are made anew"
                           : "made with other settings: kept, unless --stale redo"},
+        {"    stale cut", view->cuts.results, "cut with other settings: dobby ingest cuts anew"},
         {"  failed", states[RECORD_FAILED],
          states[RECORD_FAILED] > 0 ? "dobby retry takes them up again" : ""},
         {"  skipped", states[RECORD_SKIPPED], ""},
@@ -163,6 +166,8 @@ static dobby_code append_text(const struct view *view, struct buffer *out, struc
         code = append_counts(view, out, err);
     if (code == DOBBY_OK)
         code = append_reasons(view, out, err);
+    if (code == DOBBY_OK)
+        code = cuts_append_text(&view->cuts, out, err);
     return code == DOBBY_OK ? append_estimate(view, out, err) : code;
 }
 
@@ -255,6 +260,7 @@ static dobby_code append_json(const struct view *view, struct buffer *out, struc
     json_put_text(&json, view->url.bytes);
     put_integers(&json, view);
     put_states(&json, view);
+    cuts_put_json(&view->cuts, &json);
     json_key(&json, "estimate");
     if (view->sampled)
         put_estimate(&json, &view->estimate);
@@ -287,6 +293,8 @@ static dobby_code make_plan(struct app *app, struct view *view, struct store *st
         code = models_open_prompt(&app->config, engine, &prompt, err);
     if (code == DOBBY_OK)
         code = store_reasons(store, &view->reasons, err);
+    if (code == DOBBY_OK)
+        code = cuts_read(&app->config, store, &view->cuts, err);
     if (code == DOBBY_OK)
         code = plan_count(store, lookup, engine, prompt, &options, &view->counts, &sample, err);
     if (view->shows_progress)
@@ -323,6 +331,7 @@ static dobby_code run(struct app *app, struct dobby_error *err)
         code = output_print(&text, err);
     buffer_release(&text);
     buffer_release(&view.url);
+    cuts_release(&view.cuts);
     reason_counts_release(&view.reasons);
     store_close(lookup);
     store_close(store);
@@ -339,6 +348,7 @@ static const struct option_spec option_specs[] = {
     {.name = "stale", .type = OPTION_KEY, .argument = "keep|redo", .key = CONFIG_RUN_STALE},
     {.name = "max-tokens-out", .type = OPTION_KEY, .argument = "N", .key = CONFIG_RUN_MAX_TOKENS},
     {.name = "prompt", .type = OPTION_KEY, .argument = "FILE", .key = CONFIG_RUN_PROMPT_FILE},
+    {.name = "chunk-tokens", .type = OPTION_KEY, .argument = "N", .key = CONFIG_INGEST_CHUNK_TOKENS},
     {.name = "seed", .type = OPTION_KEY, .argument = "N", .key = CONFIG_RUN_SEED},
     {.name = "sample-seconds",
      .type = OPTION_INTEGER,
@@ -356,6 +366,11 @@ const struct command command_plan = {
         "and "
         "prompts that were answered before cost no inference. Tokens are counted exactly for a minute, then "
         "estimated from the bytes.\n\n"
+        "Results are stale that were made with another model, prompt or sampling, and so are, told apart, "
+        "those "
+        "of chunks that another ingest.chunk_tokens, chunker or tokenizer would cut otherwise: these become "
+        "work "
+        "when dobby ingest cuts anew.\n\n"
         "Then a sample of what is to infer, chosen by chance, runs with the real engine over records in "
         "memory. The "
         "range of times is that of the rates seen, widened for what other programs and the disk may do: the "

@@ -1,4 +1,5 @@
 #include "app/commands.h"
+#include "app/cuts.h"
 #include "app/duration.h"
 #include "app/models.h"
 #include "app/output.h"
@@ -78,14 +79,19 @@ static dobby_code print_totals(struct app *app, struct store *store, const char 
 {
     struct buffer text = {0};
     struct store_counts counts;
+    struct cuts cuts = {0};
     dobby_code code = store_count(store, &counts, err);
     if (code == DOBBY_OK)
-        code = options_switch(&app->options, "json") ? runs_append_json(&text, run_id, totals, &counts, err)
-                                                     : runs_append_summary(&text, totals, &counts, err);
+        code = cuts_read(&app->config, store, &cuts, err);
+    if (code == DOBBY_OK)
+        code = options_switch(&app->options, "json")
+                   ? runs_append_json(&text, run_id, totals, &counts, &cuts, err)
+                   : runs_append_summary(&text, totals, &counts, &cuts, err);
     if (code == DOBBY_OK)
         code = output_print(&text, err);
     if (code == DOBBY_OK)
         app->status = status_of(totals, &counts);
+    cuts_release(&cuts);
     buffer_release(&text);
     return code;
 }

@@ -1,61 +1,25 @@
+#include "app/context.h"
 #include "app/doctor.h"
-#include "app/suggest.h"
-#include "base/limits.h"
-#include "os/environment.h"
+#include "app/models.h"
+#include "app/variables.h"
 
-#include <stdio.h>
 #include <string.h>
-
-enum { VARIABLES_MAX = CONFIG_KEY_COUNT * CONFIG_ENVIRONMENT_MAX + 8, NAME_BYTES = 64 };
 
 static const char group[] = "settings";
 
 /* ---- the environment ----------------------------------------------------------------------------- */
 
-static size_t known_variables(const char *names[VARIABLES_MAX])
+static void name_variable(void *context, const char *name, const char *near)
 {
-    static const char *const others[] = {"DOBBY_CONFIG", "DOBBY_CPU"};
-    size_t count = 0;
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        names[count++] = others[i];
-    for (int key = CONFIG_UNKNOWN + 1; key < CONFIG_KEY_COUNT; key++)
-        for (size_t i = 0; i < CONFIG_ENVIRONMENT_MAX && config_keys[key].environment[i] != NULL; i++)
-            names[count++] = config_keys[key].environment[i];
-    return count;
+    struct finding *finding = finding_add(context, group, "environment", FINDING_WARNING,
+                                          "%s is set, but Dobby does not read it", name);
+    finding_remedy(finding, near != NULL ? "did you mean %s?" : "unset it; the variables are in %s",
+                   near != NULL ? near : "docs/configuration.md");
 }
 
-static bool is_known(const char *name, const char *const names[], size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(names[i], name) == 0)
-            return true;
-    return false;
-}
-
-/* A misspelt variable is silently without effect: somebody should say so. */
 static void check_environment(struct findings *findings)
 {
-    enum { SHOWN_MAX = 5 };
-    const char *names[VARIABLES_MAX];
-    const size_t count = known_variables(names);
-    size_t unknown = 0;
-    const char *variable;
-    for (size_t i = 0; (variable = environment_at(i)) != NULL; i++) {
-        char name[NAME_BYTES];
-        const size_t length = strcspn(variable, "=");
-        if (strncmp(variable, "DOBBY_", 6) != 0 || length >= sizeof name)
-            continue;
-        memcpy(name, variable, length);
-        name[length] = '\0';
-        if (is_known(name, names, count) || unknown++ >= SHOWN_MAX)
-            continue;
-        const char *near = suggest_nearest(name, names, count);
-        struct finding *finding = finding_add(findings, group, "environment", FINDING_WARNING,
-                                              "%s is set, but Dobby does not read it", name);
-        finding_remedy(finding, near != NULL ? "did you mean %s?" : "unset it; the variables are in %s",
-                       near != NULL ? near : "docs/configuration.md");
-    }
-    if (unknown == 0)
+    if (variables_visit_unknown(name_variable, findings) == 0)
         (void)finding_add(findings, group, "environment", FINDING_OK,
                           "every DOBBY_ variable is one that is read");
 }
@@ -64,24 +28,26 @@ static void check_environment(struct findings *findings)
 
 static void check_chunks(const struct config *config, struct findings *findings)
 {
-    enum { PROMPT_TOKENS = 100 }; /* the instructions and the path, generously */
-    const int64_t context = config_integer(config, CONFIG_ENGINE_CONTEXT_TOKENS);
-    const int64_t chunk = config_integer(config, CONFIG_INGEST_CHUNK_TOKENS);
-    const int64_t answer = config_integer(config, CONFIG_RUN_MAX_TOKENS);
-    const int64_t need = chunk + answer + PROMPT_TOKENS;
-    if (context == 0 || need <= context) {
+    struct model_file *model = NULL;
+    struct tokenizer *tokenizer = NULL;
+    struct context_fit fit;
+    struct dobby_error err = {0};
+    dobby_code code = models_open_tokenizer(config, &model, &tokenizer, &err);
+    if (code == DOBBY_OK)
+        code = context_measure(config, model, tokenizer, &fit, &err);
+    if (code != DOBBY_OK) {
+        (void)finding_add(findings, group, "context", FINDING_NOTE, "not compared: %s", err.detail);
+    } else if (context_check(&fit, &err) == DOBBY_OK) {
         (void)finding_add(findings, group, "context", FINDING_OK,
-                          "chunks of %lld tokens and summaries of %lld at most", (long long)chunk,
-                          (long long)answer);
-        return;
+                          "chunks of %u tokens and summaries of %u at most", (unsigned)fit.chunk,
+                          (unsigned)fit.answer);
+    } else {
+        struct finding *finding = finding_add_error(findings, group, "context", FINDING_WARNING, &err);
+        finding_remedy(finding, "raise engine.context_tokens to %lld, or lower ingest.chunk_tokens to %u",
+                       (long long)fit.chunk + fit.prompt + fit.answer, (unsigned)context_chunk_max(&fit));
     }
-    struct finding *finding = finding_add(findings, group, "context", FINDING_WARNING,
-                                          "chunks of %lld tokens and summaries of %lld do not fit "
-                                          "engine.context_tokens = %lld: the longest records "
-                                          "would be skipped",
-                                          (long long)chunk, (long long)answer, (long long)context);
-    finding_remedy(finding, "raise engine.context_tokens to %lld, or lower ingest.chunk_tokens",
-                   (long long)need);
+    tokenizer_free(tokenizer);
+    model_file_close(model);
 }
 
 static void check_lease(const struct config *config, struct findings *findings)

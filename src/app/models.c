@@ -122,7 +122,12 @@ dobby_code models_open_engine(const struct config *config, uint32_t sessions, st
 dobby_code models_open_prompt(const struct config *config, const struct engine *engine,
                               struct prompt_template **out, struct dobby_error *err)
 {
-    const struct engine_info *info = engine_info(engine);
+    return models_open_prompt_for(config, engine_info(engine), out, err);
+}
+
+dobby_code models_open_prompt_for(const struct config *config, const struct engine_info *info,
+                                  struct prompt_template **out, struct dobby_error *err)
+{
     const char *file = config_text(config, CONFIG_RUN_PROMPT_FILE);
     *out = NULL;
     if (file[0] == '\0')

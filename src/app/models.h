@@ -31,6 +31,9 @@ DOBBY_NODISCARD dobby_code models_open_engine(const struct config *config, uint3
  * Fails: PROMPT_INVALID (a file that cannot be read is its cause). */
 DOBBY_NODISCARD dobby_code models_open_prompt(const struct config *config, const struct engine *engine,
                                               struct prompt_template **out, struct dobby_error *err);
+/* The same for an engine with such an info, of which the model and its chat format count. */
+DOBBY_NODISCARD dobby_code models_open_prompt_for(const struct config *config, const struct engine_info *info,
+                                                  struct prompt_template **out, struct dobby_error *err);
 /* The configured sampling. */
 struct sampling models_sampling(const struct config *config);
 

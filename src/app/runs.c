@@ -114,6 +114,30 @@ static dobby_code append_errors(struct buffer *out, const struct error_tally *er
     return code;
 }
 
+/* A run that skips most of what it was given was given the wrong thing: it says so last, where it is seen. */
+static dobby_code append_advice(struct buffer *out, const struct run_progress *totals, uint64_t done,
+                                struct dobby_error *err)
+{
+    uint64_t too_long = 0;
+    for (size_t i = 0; i < totals->errors.count; i++)
+        if (totals->errors.rows[i].code == DOBBY_CONTEXT_EXCEEDED)
+            too_long = totals->errors.rows[i].count;
+    if (totals->skipped * 2 <= done)
+        return DOBBY_OK;
+    dobby_code code = buffer_append_format(out, err, "most records were skipped, %" PRIu64 " of %" PRIu64,
+                                           totals->skipped, done);
+    if (code == DOBBY_OK)
+        code = too_long * 2 > totals->skipped
+                   ? buffer_append_string(
+                         out,
+                         ": they are longer than the context. Lower ingest.chunk_tokens and dobby "
+                         "ingest again, or raise engine.context_tokens and dobby retry --state "
+                         "skipped\n",
+                         err)
+                   : buffer_append_string(out, ": dobby status says why\n", err);
+    return code;
+}
+
 static void put_errors(struct json_writer *json, const struct error_tally *errors)
 {
     json_key(json, "errors");
@@ -139,7 +163,8 @@ static void put_errors(struct json_writer *json, const struct error_tally *error
 }
 
 dobby_code runs_append_summary(struct buffer *out, const struct run_progress *totals,
-                               const struct store_counts *counts, struct dobby_error *err)
+                               const struct store_counts *counts, const struct cuts *cuts,
+                               struct dobby_error *err)
 {
     const struct progress_rates rates = progress_rates_of(totals);
     dobby_code code = buffer_append_format(
@@ -156,11 +181,16 @@ dobby_code runs_append_summary(struct buffer *out, const struct run_progress *to
         code = buffer_append_string(out, "ended because it was canceled: dobby cancel\n", err);
     if (code == DOBBY_OK)
         code = append_remarks(out, totals, counts, err);
-    return code == DOBBY_OK ? append_errors(out, &totals->errors, err) : code;
+    if (code == DOBBY_OK)
+        code = cuts_append_line(cuts, out, err);
+    if (code == DOBBY_OK)
+        code = append_errors(out, &totals->errors, err);
+    return code == DOBBY_OK ? append_advice(out, totals, rates.done, err) : code;
 }
 
 dobby_code runs_append_json(struct buffer *out, const char *run_id, const struct run_progress *totals,
-                            const struct store_counts *counts, struct dobby_error *err)
+                            const struct store_counts *counts, const struct cuts *cuts,
+                            struct dobby_error *err)
 {
     const struct progress_rates rates = progress_rates_of(totals);
     const struct {
@@ -207,6 +237,7 @@ dobby_code runs_append_json(struct buffer *out, const char *run_id, const struct
     json_put_number(&json, rates.tokens_per_s);
     json_key(&json, "interrupted");
     json_put_boolean(&json, totals->end == RUN_INTERRUPTED);
+    cuts_put_json(cuts, &json);
     put_errors(&json, &totals->errors);
     json_end_object(&json);
     const dobby_code code = json_writer_end(&json, err);

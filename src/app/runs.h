@@ -3,6 +3,7 @@
 #define APP_RUNS_H
 
 #include "app/config.h"
+#include "app/cuts.h"
 #include "pipeline/run.h"
 
 /* The configured options of a run; owner, run_id, caps and callbacks are the caller's. */
@@ -15,11 +16,14 @@ DOBBY_NODISCARD dobby_code runs_open_engine(const struct config *config, struct 
 DOBBY_NODISCARD dobby_code runs_make_owner(struct buffer *out, char run_id[UUID_TEXT_BYTES],
                                            struct dobby_error *err);
 
-/* The totals of a finished run, for people and as JSON. counts are the store's after it. */
+/* The totals of a finished run, for people and as JSON. counts and cuts are the store's
+ * after it. */
 DOBBY_NODISCARD dobby_code runs_append_summary(struct buffer *out, const struct run_progress *totals,
-                                               const struct store_counts *counts, struct dobby_error *err);
+                                               const struct store_counts *counts, const struct cuts *cuts,
+                                               struct dobby_error *err);
 DOBBY_NODISCARD dobby_code runs_append_json(struct buffer *out, const char *run_id,
                                             const struct run_progress *totals,
-                                            const struct store_counts *counts, struct dobby_error *err);
+                                            const struct store_counts *counts, const struct cuts *cuts,
+                                            struct dobby_error *err);
 
 #endif

@@ -10,24 +10,17 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "infer/model/sampler.h"
+#include "infer/null_text.h"
 #include "os/clock.h"
 #include "os/thread.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* English prose: it passes every check that a plausible summary passes. */
-static const char fixed_text[] = "Text of the null engine, which reads no input and stands in for a summary.";
 static const char identity[] = "dobby null engine 1";
 
-enum {
-    BYTE_BITS = 8,
-    VOCABULARY = 1 << (BYTE_BITS * ENGINE_NULL_BYTES_A_TOKEN),
-    TEXT_TOKENS = (sizeof fixed_text - 1 + ENGINE_NULL_BYTES_A_TOKEN - 1) / ENGINE_NULL_BYTES_A_TOKEN,
-    /* What may be in flight, as the native engine: see engine_submit. */
-    UNTAKEN_PER_SESSION = 3,
-    UNTAKEN_MIN = 64
-};
+/* What may be in flight, as the native engine: see engine_submit. */
+enum { UNTAKEN_PER_SESSION = 3, UNTAKEN_MIN = 64 };
 
 enum place { PLACE_FREE, PLACE_QUEUED, PLACE_RUNNING, PLACE_DONE };
 
@@ -57,11 +50,6 @@ struct null_engine {
     uint64_t order;
     struct engine_stats stats;
 };
-
-const char *engine_null_text(void)
-{
-    return fixed_text;
-}
 
 /* ---- time ---------------------------------------------------------------------------------------- */
 
@@ -115,7 +103,7 @@ static void start(struct null_engine *null, struct null_job *job, int64_t now_ns
 /* The tokens that a request generates, the end token left out. */
 static uint32_t tokens_out_of(const struct null_job *job)
 {
-    return job->ignore_end || job->tokens_max < TEXT_TOKENS ? job->tokens_max : TEXT_TOKENS;
+    return job->ignore_end || job->tokens_max < null_text_tokens() ? job->tokens_max : null_text_tokens();
 }
 
 static enum finish_reason reason_of(const struct null_job *job)
@@ -123,7 +111,7 @@ static enum finish_reason reason_of(const struct null_job *job)
     if (job->marked)
         return FINISH_ERROR;
     /* The end token is generated too, so a text that fills the limit was cut off. */
-    return job->ignore_end || job->tokens_max <= TEXT_TOKENS ? FINISH_LENGTH : FINISH_END_TOKEN;
+    return job->ignore_end || job->tokens_max <= null_text_tokens() ? FINISH_LENGTH : FINISH_END_TOKEN;
 }
 
 /* Brings every job to where it is at now_ns: places are filled at the moment that one became free. */
@@ -158,63 +146,11 @@ static const struct engine_info *null_info(const struct engine *engine)
     return &((const struct null_engine *)engine)->info;
 }
 
-static dobby_code reserve(struct token_list *list, size_t more, struct dobby_error *err)
-{
-    if (list->capacity - list->count >= more)
-        return DOBBY_OK;
-    const size_t capacity = list->count + more > 2 * list->capacity ? list->count + more : 2 * list->capacity;
-    int32_t *ids = realloc(list->ids, capacity * sizeof *ids);
-    if (ids == NULL)
-        return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "%zu tokens", capacity);
-    list->ids = ids;
-    list->capacity = capacity;
-    return DOBBY_OK;
-}
-
-/* Three bytes make a token, the first in the lowest bits; the last token is filled up with zeros. */
 static dobby_code null_tokenize(struct engine *engine, const struct text_span *spans, size_t count,
                                 struct token_list *out, struct dobby_error *err)
 {
     (void)engine;
-    size_t bytes = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (spans[i].length > LIMIT_BUFFER_BYTES - bytes)
-            return DOBBY_FAIL(err, DOBBY_LIMIT_EXCEEDED, "a prompt of more than %zu bytes",
-                              LIMIT_BUFFER_BYTES);
-        bytes += spans[i].length;
-    }
-    const size_t tokens = (bytes + ENGINE_NULL_BYTES_A_TOKEN - 1) / ENGINE_NULL_BYTES_A_TOKEN;
-    const dobby_code code = reserve(out, tokens, err);
-    if (code != DOBBY_OK)
-        return code;
-    size_t at = 0;
-    for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < spans[i].length; j++, at++) {
-            const int32_t value = (unsigned char)spans[i].bytes[j];
-            int32_t *id = &out->ids[out->count + at / ENGINE_NULL_BYTES_A_TOKEN];
-            const size_t shift = at % ENGINE_NULL_BYTES_A_TOKEN * BYTE_BITS;
-            *id = shift == 0 ? value : *id | value << shift;
-        }
-    }
-    out->count += tokens;
-    return DOBBY_OK;
-}
-
-static bool is_marked(const struct null_engine *null, const struct engine_request *request)
-{
-    const size_t bytes = request->token_count * ENGINE_NULL_BYTES_A_TOKEN;
-    for (size_t i = 0; null->marker != NULL && i + null->marker_length <= bytes; i++) {
-        size_t same = 0;
-        while (same < null->marker_length) {
-            const size_t at = i + same, shift = at % ENGINE_NULL_BYTES_A_TOKEN * BYTE_BITS;
-            if ((char)(request->tokens[at / ENGINE_NULL_BYTES_A_TOKEN] >> shift) != null->marker[same])
-                break;
-            same++;
-        }
-        if (same == null->marker_length)
-            return true;
-    }
-    return false;
+    return null_text_tokenize(spans, count, out, err);
 }
 
 static dobby_code check(const struct null_engine *null, const struct engine_request *request,
@@ -228,10 +164,10 @@ static dobby_code check(const struct null_engine *null, const struct engine_requ
                           "%zu tokens of prompt and %u to generate, the context has %u", request->token_count,
                           (unsigned)request->tokens_max, (unsigned)null->info.context_tokens);
     for (size_t i = 0; i < request->token_count; i++)
-        if (request->tokens[i] < 0 || request->tokens[i] >= VOCABULARY)
+        if (request->tokens[i] < 0 || request->tokens[i] >= NULL_TEXT_VOCABULARY)
             return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT,
                               "token %zu of the prompt is %d, the vocabulary has %d", i, request->tokens[i],
-                              VOCABULARY);
+                              NULL_TEXT_VOCABULARY);
     return sampling_check(&request->sampling, err);
 }
 
@@ -242,7 +178,8 @@ static dobby_code null_submit(struct engine *engine, const struct engine_request
     dobby_code code = check(null, request, err);
     if (code != DOBBY_OK)
         return code;
-    const bool marked = is_marked(null, request);
+    const bool marked = null->marker != NULL && null_text_holds(request->tokens, request->token_count,
+                                                                null->marker, null->marker_length);
     mutex_lock(&null->lock);
     if (null->untaken < null->job_capacity) {
         uint32_t i = 0;
@@ -270,40 +207,12 @@ static dobby_code null_submit(struct engine *engine, const struct engine_request
     return code;
 }
 
-/* A failure becomes the result's own: each request gets exactly one. */
-static void fill_text(const struct null_job *job, struct engine_result *result)
-{
-    const uint32_t count = tokens_out_of(job), with_end = count + (job->finish == FINISH_END_TOKEN);
-    const size_t text_length = sizeof fixed_text - 1;
-    result->text_length =
-        job->finish == FINISH_END_TOKEN ? text_length : (size_t)count * ENGINE_NULL_BYTES_A_TOKEN;
-    result->text = malloc(result->text_length + 1);
-    result->tokens = calloc(with_end, sizeof *result->tokens);
-    result->logprobs = calloc(with_end, sizeof *result->logprobs); /* certain: the logarithm of 1 */
-    if (result->text == NULL || result->tokens == NULL || result->logprobs == NULL) {
-        engine_result_release(result);
-        result->finish = FINISH_ERROR;
-        (void)DOBBY_FAIL(&result->error, DOBBY_OUT_OF_MEMORY, "a result of %u tokens", (unsigned)count);
-        return;
-    }
-    for (size_t i = 0; i < result->text_length; i++)
-        result->text[i] = fixed_text[i % text_length];
-    result->text[result->text_length] = '\0';
-    for (size_t i = 0; i < (size_t)count * ENGINE_NULL_BYTES_A_TOKEN; i++) {
-        const int32_t value = i < result->text_length ? (unsigned char)result->text[i] : 0;
-        result->tokens[i / ENGINE_NULL_BYTES_A_TOKEN] |= value << (i % ENGINE_NULL_BYTES_A_TOKEN * BYTE_BITS);
-    }
-    result->finish = job->finish;
-    result->tokens_out = count;
-    result->confidence = 1;
-}
-
 static void make_result(const struct null_engine *null, const struct null_job *job,
                         struct engine_result *result)
 {
     *result = (struct engine_result){0};
     if (job->finish == FINISH_END_TOKEN || job->finish == FINISH_LENGTH) {
-        fill_text(job, result);
+        null_text_fill(tokens_out_of(job), job->finish, result);
     } else {
         result->finish = job->finish;
         result->text = calloc(1, 1);
@@ -429,7 +338,7 @@ static dobby_code fill(struct null_engine *null, const struct engine_null_option
         .precision = "none",
         .kernels = "none",
         .version = "null-1",
-        .vocabulary = VOCABULARY,
+        .vocabulary = NULL_TEXT_VOCABULARY,
         .context_tokens = options->context_tokens > 0 ? options->context_tokens : ENGINE_NULL_CONTEXT_TOKENS,
         .sessions = sessions};
     null->stats.sessions_now = sessions;

@@ -28,7 +28,7 @@ struct chunker_input {
 /* One way of splitting. chunker_for picks the best for a language: today all get the structure-by-layout
  * chunker (blank lines, braces, indentation). */
 struct chunker {
-    const char *name;
+    const char *name; /* with its version: one that cuts any text otherwise is another */
     dobby_code (*split)(const struct chunker_input *input, struct chunk_list *out, struct dobby_error *err);
 };
 const struct chunker *chunker_for(const char *language);

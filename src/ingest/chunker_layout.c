@@ -258,4 +258,4 @@ done:
     return code;
 }
 
-const struct chunker chunker_layout = {.name = "layout", .split = layout_split};
+const struct chunker chunker_layout = {.name = "layout@1", .split = layout_split};

@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Raised when a file would be classified otherwise than before, here or in language.h. */
+enum { CLASSIFY_RULES_VERSION = 1 };
+
 /* By name and size, before the file is read: a static reason, or NULL. name: without directories. */
 const char *classify_name(const char *name, uint64_t bytes);
 /* By what the file holds. */

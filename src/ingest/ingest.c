@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/utf8.h"
 #include "ingest/classify.h"
+#include "ingest/cut.h"
 #include "ingest/git_tree.h"
 #include "ingest/language.h"
 #include "ingest/record_batch.h"
@@ -18,6 +19,7 @@ struct ingest {
     struct ingest_batch batch;
     struct buffer content; /* of the file at hand */
     struct buffer shown;   /* its path for people */
+    char cut[INGEST_CUT_BYTES];
 };
 
 /* Appends bytes as valid UTF-8: what is not becomes \xNN. */
@@ -200,14 +202,22 @@ static dobby_code check_readable(const char *path, struct dobby_error *err)
     return code;
 }
 
+/* A source that was never seen and has nothing is a mistake; one that has become empty is brought up to date.
+ */
+static dobby_code check_known(struct ingest *ingest, const struct place *place, struct dobby_error *err)
+{
+    bool known = false;
+    dobby_code code = store_source_known(ingest->batch.store, ingest->report->source, &known, err);
+    return code == DOBBY_OK && !known ? DOBBY_FAIL(err, DOBBY_INGEST_NOTHING, "%s", place->path.bytes) : code;
+}
+
 static dobby_code synchronize(struct ingest *ingest, const struct place *place, struct dobby_error *err)
 {
-    struct ingest_report *report = ingest->report;
     struct walk walk = {
         .select = ingest->git != NULL ? select_entry : NULL, .visit = visit, .context = ingest};
     dobby_code code = walk_source(&walk, place->root.bytes, place->relative, err);
-    if (code == DOBBY_OK && report->files_seen == 0)
-        return DOBBY_FAIL(err, DOBBY_INGEST_NOTHING, "%s", place->path.bytes);
+    if (code == DOBBY_OK && ingest->report->files_seen == 0)
+        code = check_known(ingest, place, err);
     buffer_clear(&ingest->shown);
     if (code == DOBBY_OK)
         code = append_shown(&ingest->shown, place->relative, err);
@@ -237,7 +247,8 @@ dobby_code ingest_path(struct store *store, const char *path, const struct inges
         goto done;
     }
     memcpy(report->source, source.bytes, source.length + 1);
-    ingest_batch_init(&ingest.batch, store, report->source, &report->records);
+    ingest_cut_text(options, ingest.cut);
+    ingest_batch_init(&ingest.batch, store, report->source, ingest.cut, &report->records);
     code = synchronize(&ingest, &place, err);
 done:
     if (code != DOBBY_OK)

@@ -18,10 +18,10 @@ struct fingerprint {
     uint64_t ordinal;
 };
 
-void ingest_batch_init(struct ingest_batch *batch, struct store *store, const char *source,
+void ingest_batch_init(struct ingest_batch *batch, struct store *store, const char *source, const char *cut,
                        struct put_counts *counts)
 {
-    *batch = (struct ingest_batch){.store = store, .source = source, .counts = counts};
+    *batch = (struct ingest_batch){.store = store, .source = source, .cut = cut, .counts = counts};
     arena_init(&batch->arena, 0);
 }
 
@@ -174,6 +174,7 @@ dobby_code ingest_batch_add_chunks(struct ingest_batch *batch, const struct inge
             .content_length = chunk->length,
             /* Only where a run of blank lines is longer than a whole chunk. */
             .skip_reason = is_white_space(text, chunk->length) ? "white space" : NULL,
+            .cut = batch->cut,
         };
         code = add(batch, file, record, prints[i].ordinal, err);
     }

@@ -9,6 +9,7 @@
 struct ingest_batch {
     struct store *store;
     const char *source; /* valid UTF-8; borrowed */
+    const char *cut;    /* of all chunks; borrowed */
     struct arena arena; /* the records and all they point to */
     struct record_input *records;
     size_t count, content_bytes;
@@ -25,7 +26,7 @@ struct ingest_file {
     size_t length;
 };
 
-void ingest_batch_init(struct ingest_batch *batch, struct store *store, const char *source,
+void ingest_batch_init(struct ingest_batch *batch, struct store *store, const char *source, const char *cut,
                        struct put_counts *counts);
 void ingest_batch_release(struct ingest_batch *batch);
 /* Adds the file's chunks. Fails: OUT_OF_MEMORY, CRYPTO_FAILED, and as store_put. */

@@ -2,6 +2,8 @@
 #include "os/clock.h"
 #include "pipeline/run_state.h"
 
+#include <stdio.h>
+
 enum { CLAIM_FAST_MS = 250, CLAIM_SLOW_MS = 1000, AGAIN_MS_MIN = 20, AGAIN_MS_MAX = 1000 };
 
 dobby_code run_tokenize(struct run *run, const struct prompt_values *values, struct dobby_error *err)
@@ -54,6 +56,7 @@ static dobby_code submit_again(struct run *run, struct dobby_error *err)
 static void skip_too_long(struct run *run, const struct record *record, const char *detail)
 {
     struct lease lease = lease_of(record);
+    error_tally_add(&run->progress->errors, DOBBY_CONTEXT_EXCEEDED, detail, record->id, clock_unix_us());
     outbox_add_reason(&run->outbox, &lease, OUTCOME_SKIPPED, "content too long: %s", detail);
 }
 
@@ -88,11 +91,11 @@ static dobby_code take_record(struct run *run, const struct record *record, stru
     if (code == DOBBY_OK) {
         uint32_t context = run->provenance.info->context_tokens, answer = run->options->tokens_max;
         if (run->tokens.count + answer > context) {
-            struct lease lease = lease_of(record);
-            outbox_add_reason(&run->outbox, &lease, OUTCOME_SKIPPED,
-                              "content too long: %zu tokens with the prompt, context is %u of which %u are "
-                              "kept for the summary",
-                              run->tokens.count, (unsigned)context, (unsigned)answer);
+            char detail[DOBBY_ERROR_DETAIL_BYTES];
+            snprintf(detail, sizeof(detail),
+                     "%zu tokens with the prompt, context is %u of which %u are kept for the summary",
+                     run->tokens.count, (unsigned)context, (unsigned)answer);
+            skip_too_long(run, record, detail);
             return DOBBY_OK;
         }
         code = submit_record(run, record, intake, err);

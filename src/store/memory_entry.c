@@ -56,6 +56,7 @@ void entry_free(struct entry *entry)
     free(entry->path);
     free(entry->language);
     free(entry->content);
+    free(entry->cut);
     free(entry->owner);
     free(entry->error_id);
     free(entry->reason);
@@ -125,7 +126,8 @@ struct entry *entry_new(const struct record_input *input, const char *source, in
     entry->content = malloc(input->content_length + 1);
     if (!text_copy(&entry->id, input->id) || !text_copy(&entry->source, source) ||
         !text_copy(&entry->path, input->path) || !text_copy(&entry->language, input->language) ||
-        !text_copy(&entry->reason, input->skip_reason) || entry->content == NULL ||
+        !text_copy(&entry->reason, input->skip_reason) || !text_copy(&entry->cut, input->cut) ||
+        entry->content == NULL ||
         sha256_of(input->content, input->content_length, entry->content_sha256, NULL) != DOBBY_OK) {
         entry_free(entry);
         return NULL;

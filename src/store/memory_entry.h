@@ -14,6 +14,7 @@ struct version {
 
 struct entry {
     char *id, *source, *path, *language, *content;
+    char *cut; /* NULL: whole */
     size_t content_length;
     uint8_t content_sha256[SHA256_BYTES];
     uint32_t first_line, last_line, position;
@@ -35,7 +36,9 @@ struct memory_store {
     struct store store; /* first: a memory store is a store */
     struct entry **entries;
     size_t count, capacity;
-    char *source; /* of the synchronisation */
+    char *source;   /* of the synchronisation */
+    char **sources; /* all that were ever synchronised, sorted */
+    size_t source_count;
     uint64_t version_number;
     struct run_row *runs; /* the oldest first; their strings are ours */
     size_t run_count, run_capacity;
@@ -103,6 +106,7 @@ dobby_code memory_find_results(struct store *, const uint8_t (*keys)[SHA256_BYTE
                                summary_visit_fn *, void *context, struct dobby_error *);
 dobby_code memory_stale_count(struct store *, const struct provenance_key *, uint64_t *count,
                               struct dobby_error *);
+dobby_code memory_cuts(struct store *, const char *want, cut_visit_fn *, void *context, struct dobby_error *);
 dobby_code memory_requeue_stale(struct store *, const struct provenance_key *, int64_t now_unix_us,
                                 uint64_t limit, struct stale_counts *, struct dobby_error *);
 dobby_code memory_requeue(struct store *, const struct record_filter *, int64_t now_unix_us, uint64_t *count,

@@ -82,6 +82,45 @@ dobby_code memory_stale_count(struct store *store, const struct provenance_key *
     return DOBBY_OK;
 }
 
+/* Orders by source, then by cut. */
+static int compare_cuts(const struct cut_row *a, const char *source, const char *cut)
+{
+    int order = strcmp(a->source, source);
+    return order != 0 ? order : strcmp(a->cut, cut);
+}
+
+/* The first pair of source and cut behind the last one, with its counts; false when there is none. */
+static bool next_cut(const struct memory_store *memory, const char *want, const struct cut_row *last,
+                     struct cut_row *next)
+{
+    *next = (struct cut_row){0};
+    for (size_t i = 0; i < memory->count; i++) {
+        const struct entry *entry = memory->entries[i];
+        if (entry->cut == NULL || (want != NULL && strcmp(entry->cut, want) == 0) ||
+            (last->source != NULL && compare_cuts(last, entry->source, entry->cut) >= 0))
+            continue;
+        const int order = next->source == NULL ? 1 : compare_cuts(next, entry->source, entry->cut);
+        if (order > 0)
+            *next = (struct cut_row){.source = entry->source, .cut = entry->cut};
+        if (order >= 0) {
+            next->records++;
+            next->results += entry->state == RECORD_COMPLETED || entry->state == RECORD_DEGRADED;
+        }
+    }
+    return next->source != NULL;
+}
+
+dobby_code memory_cuts(struct store *store, const char *want, cut_visit_fn *visit, void *context,
+                       struct dobby_error *err)
+{
+    const struct memory_store *memory = (struct memory_store *)store;
+    struct cut_row last = {0}, row;
+    dobby_code code = DOBBY_OK;
+    for (; code == DOBBY_OK && next_cut(memory, want, &last, &row); last = row)
+        code = visit(context, &row, err);
+    return code;
+}
+
 static void make_pending(struct entry *entry, int64_t now_us)
 {
     free(entry->error_id);

@@ -57,6 +57,7 @@ struct record_input {
     const void *content; /* any bytes */
     size_t content_length;
     const char *skip_reason; /* NULL: to be summarised. Else the record is stored as SKIPPED */
+    const char *cut; /* the settings that cut it out of its file, as canonical text; NULL: it is whole */
 };
 
 struct put_counts {
@@ -186,17 +187,29 @@ void store_close(struct store *store);
 
 /* ---- ingest: one synchronisation of one source at a time per handle ---- */
 
+/* A source of which a synchronisation was ever begun. Borrowed for the call of the visitor. */
+struct source_row {
+    const char *name;
+    bool empty; /* it has no record */
+};
+typedef dobby_code source_visit_fn(void *context, const struct source_row *row, struct dobby_error *err);
+/* Visits the sources in byte order of their names. Reads only. */
+DOBBY_NODISCARD dobby_code store_sources(struct store *store, source_visit_fn *visit, void *context,
+                                         struct dobby_error *err);
+/* Whether `source` is one of them. */
+DOBBY_NODISCARD dobby_code store_source_known(struct store *store, const char *source, bool *known,
+                                              struct dobby_error *err);
 /* Starts a synchronisation of `source`. What store_put puts until store_sync_end is what the source
  * holds now. Nothing is removed before store_sync_end; without it (a crash) nothing is lost. */
 DOBBY_NODISCARD dobby_code store_sync_begin(struct store *store, const char *source, int64_t now_unix_us,
                                             struct dobby_error *err);
 /* One transaction for all. A record that is there with equal content keeps its state and summary; its
- * position, lines, path and language follow the input. New content under an old id (a table's row), or
- * a skip_reason that comes, goes or changes, makes it new again, PENDING or SKIPPED, with no current summary:
- * the old one stays as a version.
- * A record that store_settle skipped stays so. What is unchanged is not written. Adds to *counts. count at
- * most LIMIT_BATCH_RECORDS. Fails: INVALID_ARGUMENT (also when an id is another source's), STORE_BUSY,
- * STORE_FULL, STORE_READ_ONLY, STORE_FAILED, LIMIT_EXCEEDED, OUT_OF_MEMORY. */
+ * position, lines, path, language and cut follow the input; a cut alone is no update. New content under an
+ * old id (a table's row), or a skip_reason that comes, goes or changes, makes it new again, PENDING or
+ * SKIPPED, with no current summary: the old one stays as a version. A record that store_settle skipped stays
+ * so. What is unchanged is not written. Adds to *counts. count at most LIMIT_BATCH_RECORDS. Fails:
+ * INVALID_ARGUMENT (also when an id is another source's), STORE_BUSY, STORE_FULL, STORE_READ_ONLY,
+ * STORE_FAILED, LIMIT_EXCEEDED, OUT_OF_MEMORY. */
 DOBBY_NODISCARD dobby_code store_put(struct store *store, const struct record_input *records, size_t count,
                                      int64_t now_unix_us, struct put_counts *counts, struct dobby_error *err);
 /* Removes the source's records that were not put since store_sync_begin, with their summaries. Of

@@ -48,6 +48,8 @@ dobby_code store_check_input(const struct record_input *input, struct dobby_erro
         code = store_check_text(input->language, "language", 0, LIMIT_LABEL_BYTES, err);
     if (code == DOBBY_OK && input->skip_reason != NULL)
         code = store_check_text(input->skip_reason, "skip reason", 1, LIMIT_REASON_BYTES, err);
+    if (code == DOBBY_OK && input->cut != NULL)
+        code = store_check_text(input->cut, "cut", 1, LIMIT_LABEL_BYTES, err);
     if (code == DOBBY_OK && input->content == NULL && input->content_length != 0)
         code =
             DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "no content at a length of %zu", input->content_length);

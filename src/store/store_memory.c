@@ -14,6 +14,9 @@ static void memory_close(struct store *store)
         entry_free(memory->entries[i]);
     for (size_t i = 0; i < memory->run_count; i++)
         run_row_release(&memory->runs[i]);
+    for (size_t i = 0; i < memory->source_count; i++)
+        free(memory->sources[i]);
+    free(memory->sources);
     free(memory->runs);
     free(memory->entries);
     free(memory->source);
@@ -22,14 +25,59 @@ static void memory_close(struct store *store)
 
 /* ---- ingest ---- */
 
+static bool holds_records(const struct memory_store *memory, const char *source)
+{
+    size_t i = 0;
+    while (i < memory->count && strcmp(memory->entries[i]->source, source) != 0)
+        i++;
+    return i < memory->count;
+}
+
+static dobby_code memory_sources(struct store *store, source_visit_fn *visit, void *context,
+                                 struct dobby_error *err)
+{
+    const struct memory_store *memory = (struct memory_store *)store;
+    dobby_code code = DOBBY_OK;
+    for (size_t i = 0; i < memory->source_count && code == DOBBY_OK; i++) {
+        const char *name = memory->sources[i];
+        code = visit(context, &(struct source_row){.name = name, .empty = !holds_records(memory, name)}, err);
+    }
+    return code;
+}
+
+/* Keeps the names sorted. */
+static dobby_code add_source(struct memory_store *memory, const char *source, struct dobby_error *err)
+{
+    size_t at = 0;
+    while (at < memory->source_count && strcmp(memory->sources[at], source) < 0)
+        at++;
+    if (at < memory->source_count && strcmp(memory->sources[at], source) == 0)
+        return DOBBY_OK;
+    char **sources = realloc(memory->sources, (memory->source_count + 1) * sizeof(char *));
+    if (sources == NULL)
+        return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the source %s", source);
+    memory->sources = sources;
+    char *copy = strdup(source);
+    if (copy == NULL)
+        return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the source %s", source);
+    memmove(sources + at + 1, sources + at, (memory->source_count - at) * sizeof(char *));
+    sources[at] = copy;
+    memory->source_count++;
+    return DOBBY_OK;
+}
+
 static dobby_code memory_sync_begin(struct store *store, const char *source, int64_t now_unix_us,
                                     struct dobby_error *err)
 {
     struct memory_store *memory = (struct memory_store *)store;
     (void)now_unix_us;
     char *copy = strdup(source);
-    if (copy == NULL)
-        return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the source %s", source);
+    dobby_code code = copy != NULL ? add_source(memory, source, err)
+                                   : DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the source %s", source);
+    if (code != DOBBY_OK) {
+        free(copy);
+        return code;
+    }
     free(memory->source);
     memory->source = copy;
     for (size_t i = 0; i < memory->count; i++)
@@ -53,6 +101,7 @@ static void merge(struct entry *there, struct entry *new, struct put_counts *cou
         counts->updated++;
     text_swap(&there->path, &new->path);
     text_swap(&there->language, &new->language);
+    text_swap(&there->cut, &new->cut);
     there->first_line = new->first_line;
     there->last_line = new->last_line;
     there->position = new->position;
@@ -155,6 +204,7 @@ static dobby_code memory_sync_end(struct store *store, const char *path_scope, s
 static const struct store_ops ops = {
     .name = "memory",
     .close = memory_close,
+    .sources = memory_sources,
     .sync_begin = memory_sync_begin,
     .put = memory_put,
     .sync_end = memory_sync_end,
@@ -177,6 +227,7 @@ static const struct store_ops ops = {
     .versions = memory_versions,
     .find_results = memory_find_results,
     .stale_count = memory_stale_count,
+    .cuts = memory_cuts,
     .requeue_stale = memory_requeue_stale,
     .requeue = memory_requeue,
 };

@@ -10,6 +10,7 @@
 struct store_ops {
     const char *name; /* "sqlite" */
     void (*close)(struct store *store);
+    dobby_code (*sources)(struct store *, source_visit_fn *, void *context, struct dobby_error *);
     dobby_code (*sync_begin)(struct store *, const char *source, int64_t now_unix_us, struct dobby_error *);
     dobby_code (*put)(struct store *, const struct record_input *, size_t count, int64_t now_unix_us,
                       struct put_counts *, struct dobby_error *);
@@ -47,6 +48,7 @@ struct store_ops {
                                summary_visit_fn *, void *context, struct dobby_error *);
     dobby_code (*stale_count)(struct store *, const struct provenance_key *, uint64_t *count,
                               struct dobby_error *);
+    dobby_code (*cuts)(struct store *, const char *want, cut_visit_fn *, void *context, struct dobby_error *);
     dobby_code (*requeue_stale)(struct store *, const struct provenance_key *, int64_t now_unix_us,
                                 uint64_t limit, struct stale_counts *, struct dobby_error *);
     dobby_code (*requeue)(struct store *, const struct record_filter *, int64_t now_unix_us, uint64_t *count,

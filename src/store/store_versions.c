@@ -47,6 +47,20 @@ dobby_code store_stale_count(struct store *store, const struct provenance_key *w
     return code;
 }
 
+dobby_code store_cuts(struct store *store, const char *want, cut_visit_fn *visit, void *context,
+                      struct dobby_error *err)
+{
+    dobby_code code = store_check_free(store, "store_cuts", err);
+    if (code == DOBBY_OK && want != NULL)
+        code = store_check_text(want, "cut", 1, LIMIT_LABEL_BYTES, err);
+    if (code != DOBBY_OK)
+        return code;
+    store->visiting = true;
+    code = store->ops->cuts(store, want, visit, context, err);
+    store->visiting = false;
+    return code;
+}
+
 dobby_code store_requeue_stale(struct store *store, const struct provenance_key *want, int64_t now_unix_us,
                                uint64_t limit, struct stale_counts *counts, struct dobby_error *err)
 {

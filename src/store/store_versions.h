@@ -1,5 +1,6 @@
 /* Versions: all summaries that a record ever got live side by side and one of them is current; and what is
- * done with them: finding equal results, counting and redoing stale ones.
+ * done with them: finding equal results, counting and redoing stale ones, and what is cut otherwise than
+ * wanted.
  *
  * A record's current summary is stale when the provenance that settings want is not its own. A version is of
  * the record's present content or of an earlier one; only the former can be made current again. */
@@ -40,6 +41,20 @@ DOBBY_NODISCARD dobby_code store_find_results(struct store *store, const uint8_t
 /* Counts the COMPLETED and DEGRADED records whose current summary is stale. Costs as much as it counts. */
 DOBBY_NODISCARD dobby_code store_stale_count(struct store *store, const struct provenance_key *want,
                                              uint64_t *count, struct dobby_error *err);
+
+/* Records of one source that were cut with the same settings. Strings borrowed for the call of the visitor.
+ */
+struct cut_row {
+    const char *source;
+    const char *cut; /* "": not known, put by a version that did not keep it */
+    uint64_t records;
+    uint64_t results; /* of these, COMPLETED and DEGRADED */
+};
+typedef dobby_code cut_visit_fn(void *context, const struct cut_row *row, struct dobby_error *err);
+/* Visits what was cut otherwise than want, in the order of source and cut; NULL: whatever was cut. Records
+ * that are whole do not count. Reads only; costs as much as it counts. */
+DOBBY_NODISCARD dobby_code store_cuts(struct store *store, const char *want, cut_visit_fn *visit,
+                                      void *context, struct dobby_error *err);
 
 struct stale_counts {
     uint64_t requeued; /* PENDING again; the old summary stays current until it is replaced */

@@ -17,12 +17,14 @@ static inline void make_first(struct record_input first[6])
     static const char *const ids[] = {"0", "1", "2", "3", "4", "5"};
     for (size_t i = 0; i < 6; i++)
         first[i] = make_input(ids[i], "a/file.c", texts[i]);
+    first[1].cut = "the cut of all that has one";
 }
 
 static inline void make_second(struct record_input second[5])
 {
     second[0] = make_input("0", "a/file.c", "one");
     second[1] = make_input("1", "a/file.c", "new content");
+    second[1].cut = "another cut that is long enough to be a text of its own";
     second[2] = make_input("6", "a/new.c", "a new record");
     second[3] = make_input("4", "a/moved.c", "five");
     second[4] = make_input("3", "a/file.c", "four");
@@ -286,6 +288,24 @@ static inline dobby_code do_stale_count(struct store *store, struct dobby_error 
     return code;
 }
 
+static inline dobby_code do_source_known(struct store *store, struct dobby_error *err)
+{
+    bool known = true;
+    dobby_code code = store_source_known(store, "/src", &known, err);
+    assert_int_equal(known, code == DOBBY_OK);
+    return code;
+}
+
+static inline dobby_code do_cuts(struct store *store, struct dobby_error *err)
+{
+    struct buffer out = {0};
+    dobby_code code = store_cuts(store, "another cut", dump_cut, &out, err);
+    if (code == DOBBY_OK)
+        assert_string_equal(out.bytes, "cut /src|the cut of all that has one|1 1\n");
+    buffer_release(&out);
+    return code;
+}
+
 static inline dobby_code do_requeue_stale(struct store *store, struct dobby_error *err)
 {
     struct stale_counts counts;
@@ -336,6 +356,8 @@ static const struct store_call store_calls[] = {
     {"versions", do_versions},
     {"find_results", do_find_results},
     {"stale_count", do_stale_count},
+    {"source_known", do_source_known},
+    {"cuts", do_cuts},
     {"requeue_stale", do_requeue_stale},
     {"requeue", do_requeue},
 };

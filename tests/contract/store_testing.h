@@ -142,6 +142,17 @@ static inline dobby_code dump_run(void *context, const struct run_row *row, stru
         row->metrics);
 }
 
+static inline dobby_code dump_cut(void *context, const struct cut_row *row, struct dobby_error *err)
+{
+    return buffer_append_format(context, err, "cut %s|%s|%" PRIu64 " %" PRIu64 "\n", row->source, row->cut,
+                                row->records, row->results);
+}
+
+static inline dobby_code dump_source(void *context, const struct source_row *row, struct dobby_error *err)
+{
+    return buffer_append_format(context, err, "source %s%s\n", row->name, row->empty ? " empty" : "");
+}
+
 /* What the filter lists, as text that the caller frees. */
 static inline char *dump_filtered(struct store *store, const struct record_filter *filter)
 {
@@ -152,8 +163,8 @@ static inline char *dump_filtered(struct store *store, const struct record_filte
     return text;
 }
 
-/* Everything that can be read of a store: rows, versions, counts, reasons, owners, runs. The caller frees it.
- */
+/* Everything that can be read of a store: rows, versions, sources, cuts, counts, reasons, owners, runs. The
+ * caller frees it. */
 static inline char *dump_store(struct store *store)
 {
     struct buffer out = {0};
@@ -162,6 +173,8 @@ static inline char *dump_store(struct store *store)
     struct owner_list owners;
     ASSERT_OK(store_list(store, &(struct record_filter){.with_content = true}, dump_row, &out, err));
     ASSERT_OK(store_list(store, &(struct record_filter){.with_versions = true}, dump_row, &out, err));
+    ASSERT_OK(store_sources(store, dump_source, &out, err));
+    ASSERT_OK(store_cuts(store, NULL, dump_cut, &out, err));
     ASSERT_OK(store_run_list(store, &(struct run_filter){0}, dump_run, &out, err));
     ASSERT_OK(store_count(store, &counts, err));
     for (enum record_state state = RECORD_PENDING; state < RECORD_STATE_COUNT; state++)

@@ -190,9 +190,9 @@ static void an_id_belongs_to_one_source(void **state)
     struct store *store = *state;
     struct record_input inputs[] = {make_input("new", "n.c", "one"), make_input("a", "a.c", "one")};
     (void)sync_source(store, "/one", &inputs[1], 1, "", SECOND);
-    char *before = dump_store(store);
     struct put_counts counts = {0};
     ASSERT_OK(store_sync_begin(store, "/two", SECOND, err));
+    char *before = dump_store(store);
     ASSERT_FAILS(store_put(store, inputs, 2, SECOND, &counts, err), DOBBY_INVALID_ARGUMENT);
     char *after = dump_store(store);
     assert_string_equal(before, after); /* "new" is not there either: wholly or not at all */

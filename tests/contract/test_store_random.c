@@ -25,6 +25,7 @@ static const char *const ids[IDS] = {"a", "ab", "abc", "b", "ba", "c", "d", "e",
 static const char *const paths[] = {"", "lib", "lib/a.c", "lib/b.c", "lib-x/a.c", "lib0", "src/\xc3\xa9.c"};
 static const char *const contents[] = {"", "one", "two", "three"};
 static const char *const reasons[] = {NULL, NULL, NULL, NULL, "binary", "generated"};
+static const char *const cuts[] = {NULL, "by 8", "by 9"};
 static const char *const owners[OWNERS] = {"w1", "w2", "w3"};
 static const char *const globs[] = {"*", "lib*", "lib/?.c", "*[ab]*", "[^l]*", "", "src/?.c"};
 static const char *const scopes[] = {"", "lib", "lib/a.c", "src"};
@@ -54,6 +55,7 @@ static void step_put(struct store *store, uint64_t *random, int64_t now_us, stru
         inputs[i] = make_input(PICK(random, ids), PICK(random, paths), PICK(random, contents));
         inputs[i].position = below(random, 3);
         inputs[i].skip_reason = PICK(random, reasons);
+        inputs[i].cut = PICK(random, cuts);
     }
     struct put_counts counts = {0};
     note(trace, "put", store_put(store, inputs, count, now_us, &counts, NULL));

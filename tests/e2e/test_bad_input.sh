@@ -101,8 +101,23 @@ done
 refuse "no such path" 6 OS-0002 "nowhere" "$program" ingest --db sqlite:new.db source nowhere
 [ -e new.db ] && fail "a misspelt path made a database"
 refuse "an empty directory" 6 INGEST-0001 "" "$program" ingest --db sqlite:good.db empty
+mkdir emptied && echo 'int a;' >emptied/a.c
+check "a directory that will be emptied" "$program" ingest --db sqlite:emptied.db emptied
+mv emptied away
+refuse "a directory that is gone" 6 OS-0002 "emptied" "$program" ingest --db sqlite:emptied.db emptied
+same "it removes nothing" "$(sqlite3 emptied.db 'SELECT count(*) FROM record')" 1
+mv away emptied && rm emptied/a.c
+check "a directory that was emptied" "$program" ingest --db sqlite:emptied.db emptied
+grep -q "1 removed" out && grep -q "no file is left there" out && pass "it says so" || fail "it says so" "$(cat out)"
+same "its records are gone" "$(sqlite3 emptied.db 'SELECT count(*) FROM record')" 0
 refuse "summarize: no such file" 6 OS-0002 "nowhere.c" "$program" summarize nowhere.c
 refuse "summarize: nothing" 6 INGEST-0001 "standard input" "$program" summarize - </dev/null
+refuse "summarize: white space" 6 INGEST-0001 "standard input" "$program" summarize - <<<'   '
+printf 'int add(int a, int b);\n' | iconv -f UTF-8 -t UTF-16LE >wide.c
+refuse "summarize: UTF-16" 6 INGEST-0004 "wide.c is UTF-16" "$program" summarize wide.c
+refuse "summarize: a program" 6 INGEST-0004 "standard input is binary" "$program" summarize - <"$program"
+refuse "summarize: an engine that fails" 4 INFER-0005 "" env DOBBY_ENGINE_KIND=null DOBBY_ENGINE_NULL_FAIL_MARKER=add \
+    "$program" summarize - <<<'int add(void);'
 refuse "summarize: a directory" 6 OS-0006 "" "$program" summarize source
 for ((i = 0; i < 3000; i++)); do echo "int value_$i = $i;"; done >long.c
 refuse "summarize: longer than the context" 6 INFER-0002 "" "$program" summarize long.c

@@ -39,6 +39,32 @@ refuse "sessions the wrong way round" 2 APP-0002 "run.sessions_min is 5" "$progr
 refuse "more sessions than there are" 2 APP-0002 "the engine has 4 sessions" "$program" run --sessions 4 --sessions-min 5
 refuse "stale what?" 2 APP-0001 "" "$program" run --stale maybe
 
+# ---- what does not fit the context ----
+rm -rf source test.db* && mkdir source
+for i in 1 2 3; do
+    printf 'int value_%d(void)\n{\n' $i
+    for j in 1 2 3 4 5 6 7 8 9; do printf '    call_number_%d(the_value_of(%d), "a text", %d);\n' $j $i $j; done
+    printf '}\n'
+done >source/long.c
+echo 'int short_one;' >source/short.c
+export DOBBY_INGEST_CHUNK_TOKENS=400 DOBBY_ENGINE_CONTEXT_TOKENS=184 DOBBY_RUN_MAX_TOKENS=40
+check "chunks longer than the context are ingested" "$program" ingest source --json
+grep -q '^dobby: warning INGEST-0003: ' err && grep -qE 'has room for 1[12][0-9]: longer' err && grep -q '^  try: ' err &&
+    pass "with a warning" || fail "with a warning" "$(cat err)"
+jq -e '.[0].added' out >/dev/null || fail "the warning is apart from the output" "$(cat out)"
+chunks=$(jq '.[0].added' out)
+ends "they are skipped" 0 "$program" run
+tail -1 out | grep -qE "^most records were skipped, $((chunks - 1)) of $chunks: they are longer than the context. Lower ingest.chunk_tokens" &&
+    pass "and the last line says so" || fail "and the last line says so" "$(cat out)"
+grep -qE "^$((chunks - 1)) times INFER-0002, .* context is 184 of which 40 are kept for the summary; record " out &&
+    pass "with an example" || fail "with an example" "$(cat out)"
+DOBBY_INGEST_CHUNK_TOKENS=48 check "what it says helps: ingest" "$program" ingest source
+[ -s err ] && fail "what fits is not warned of" "$(cat err)"
+ends "what it says helps: run" 0 "$program" run
+grep -q "most records were skipped" out && fail "what it says helps" "$(cat out)"
+same "nothing is skipped" "$(query "SELECT count(*) FROM record WHERE state <> 3")" 0
+unset DOBBY_INGEST_CHUNK_TOKENS DOBBY_ENGINE_CONTEXT_TOKENS DOBBY_RUN_MAX_TOKENS
+
 # ---- failures ----
 ingest 40
 export DOBBY_ENGINE_NULL_FAIL_MARKER=value_17 DOBBY_RUN_RETRY_MS=10

@@ -5,6 +5,7 @@
 #include "store/store_ops.h"
 
 /* sqlite_put.c */
+dobby_code sqlite_sources(struct store *, source_visit_fn *, void *context, struct dobby_error *);
 dobby_code sqlite_sync_begin(struct store *, const char *source, int64_t now_unix_us, struct dobby_error *);
 dobby_code sqlite_put(struct store *, const struct record_input *, size_t count, int64_t now_unix_us,
                       struct put_counts *, struct dobby_error *);
@@ -48,6 +49,7 @@ dobby_code sqlite_find_results(struct store *, const uint8_t (*keys)[SHA256_BYTE
                                summary_visit_fn *, void *context, struct dobby_error *);
 dobby_code sqlite_stale_count(struct store *, const struct provenance_key *, uint64_t *count,
                               struct dobby_error *);
+dobby_code sqlite_cuts(struct store *, const char *want, cut_visit_fn *, void *context, struct dobby_error *);
 dobby_code sqlite_requeue_stale(struct store *, const struct provenance_key *, int64_t now_unix_us,
                                 uint64_t limit, struct stale_counts *, struct dobby_error *);
 dobby_code sqlite_requeue(struct store *, const struct record_filter *, int64_t now_unix_us, uint64_t *count,

@@ -175,6 +175,18 @@ static const char *const migrations[] = {
     " settings, metrics FROM run ORDER BY seq DESC;"
 
     "PRAGMA user_version = 2;",
+
+    /* 3: how a record was cut out of its file */
+    "CREATE TABLE cut("
+    " id INTEGER PRIMARY KEY,"
+    " text TEXT NOT NULL UNIQUE" /* the settings; '': not known */
+    ") STRICT;"
+    "ALTER TABLE record ADD COLUMN cut_id INTEGER REFERENCES cut(id);" /* NULL: it is whole */
+    "CREATE INDEX record_cut ON record(cut_id) WHERE cut_id IS NOT NULL;"
+    "INSERT INTO cut(text) SELECT '' WHERE EXISTS (SELECT 1 FROM record WHERE excluded = 0);"
+    "UPDATE record SET cut_id = (SELECT id FROM cut) WHERE excluded = 0;"
+
+    "PRAGMA user_version = 3;",
 };
 
 static_assert(sizeof migrations / sizeof migrations[0] == SQLITE_SCHEMA_VERSION, "one migration a version");

@@ -48,17 +48,22 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
     /* ---- ingest ---- */
     [STATEMENT_SOURCE_FIND] = "SELECT id FROM source WHERE name = ?1",
     [STATEMENT_SOURCE_ADD] = "INSERT INTO source(name, created_us) VALUES(?1, ?2)",
+    [STATEMENT_SOURCES] =
+        "SELECT name, EXISTS (SELECT 1 FROM record WHERE source_id = source.id) FROM source ORDER BY name",
+    [STATEMENT_CUT_FIND] = "SELECT id FROM cut WHERE text = ?1",
+    [STATEMENT_CUT_ADD] = "INSERT INTO cut(text) VALUES(?1)",
     [STATEMENT_SEEN_CLEAR] = "DELETE FROM temp.seen",
     [STATEMENT_SEEN_ADD] = "INSERT OR IGNORE INTO temp.seen(seq) VALUES(?1)",
     [STATEMENT_RECORD_FIND] =
         "SELECT seq, source_id, path, language, first_line, last_line, position, content_sha256,"
-        " excluded, reason FROM record WHERE id = ?1",
+        " excluded, reason, cut_id FROM record WHERE id = ?1",
     [STATEMENT_RECORD_ADD] =
         "INSERT INTO record(id, source_id, path, language, first_line, last_line, position,"
-        " content_sha256, content_length, state, excluded, reason, state_us)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, iif(?10 IS NULL, 1, 6), ?10 IS NOT NULL, ?10, ?11)",
+        " content_sha256, content_length, state, excluded, reason, state_us, cut_id)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, iif(?10 IS NULL, 1, 6), ?10 IS NOT NULL, ?10, ?11, ?12)",
     [STATEMENT_RECORD_PLACE] = "UPDATE record SET path = ?2, language = ?3, first_line = ?4, last_line = ?5,"
                                " position = ?6 WHERE seq = ?1",
+    [STATEMENT_RECORD_CUT] = "UPDATE record SET cut_id = ?2 WHERE seq = ?1",
     /* attempt stays: a lease that was out must not be able to settle the new content. */
     [STATEMENT_RECORD_RESET] =
         "UPDATE record SET content_sha256 = ?2, content_length = ?3, state = iif(?4 IS NULL, 1, 6),"
@@ -162,6 +167,11 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
         "SELECT r.seq, (SELECT s.seq FROM summary s CROSS JOIN provenance q ON q.id = s.provenance_id"
         " WHERE s.record_seq = r.seq AND s.content_sha256 = r.content_sha256 AND " IS_WANTED(
             "q") " ORDER BY s.seq DESC LIMIT 1)" STALE_FROM " LIMIT ?5",
+    /* The few cuts first, then of each only the records that it made, from the index. */
+    [STATEMENT_CUTS] =
+        "SELECT source.name, c.text, count(*), coalesce(sum(r.state IN (3, 4)), 0)"
+        " FROM cut c CROSS JOIN record r ON r.cut_id = c.id CROSS JOIN source ON source.id = r.source_id"
+        " WHERE ?1 IS NULL OR c.text <> ?1 GROUP BY source.name, c.text ORDER BY source.name, c.text",
     [STATEMENT_SUMMARY_PROMOTE] = "UPDATE summary SET current = 1 WHERE seq = ?1",
     [STATEMENT_RECORD_RESTORE] =
         "UPDATE record SET (provenance_id, tokens_in, tokens_out, reason, state) = (SELECT provenance_id,"

@@ -104,6 +104,29 @@ dobby_code sqlite_stale_count(struct store *store, const struct provenance_key *
     return code;
 }
 
+dobby_code sqlite_cuts(struct store *store, const char *want, cut_visit_fn *visit, void *context,
+                       struct dobby_error *err)
+{
+    struct sqlite_handle *handle = (struct sqlite_handle *)store;
+    sqlite3_stmt *statement = NULL;
+    dobby_code code = sqlite_bind(handle, STATEMENT_CUTS, VALUES(sqlite_text(want)), &statement, err);
+    while (code == DOBBY_OK) {
+        bool more = false;
+        code = sqlite_step(handle, statement, &more, err);
+        if (code != DOBBY_OK || !more)
+            break;
+        const struct cut_row row = {.source = sqlite_column_text(statement, 0),
+                                    .cut = sqlite_column_text(statement, 1),
+                                    .records = (uint64_t)sqlite3_column_int64(statement, 2),
+                                    .results = (uint64_t)sqlite3_column_int64(statement, 3)};
+        code = sqlite_columns_check(handle, err);
+        if (code == DOBBY_OK)
+            code = visit(context, &row, err);
+    }
+    sqlite3_reset(statement);
+    return code;
+}
+
 /* The records of one transaction, and of each the version to restore, 0 where there is none. */
 struct found {
     int64_t seqs[LIMIT_BATCH_RECORDS];

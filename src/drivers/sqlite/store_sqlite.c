@@ -29,6 +29,7 @@ static void close_handle(struct store *store)
 static const struct store_ops ops = {
     .name = "sqlite",
     .close = close_handle,
+    .sources = sqlite_sources,
     .sync_begin = sqlite_sync_begin,
     .put = sqlite_put,
     .sync_end = sqlite_sync_end,
@@ -51,6 +52,7 @@ static const struct store_ops ops = {
     .versions = sqlite_versions,
     .find_results = sqlite_find_results,
     .stale_count = sqlite_stale_count,
+    .cuts = sqlite_cuts,
     .requeue_stale = sqlite_requeue_stale,
     .requeue = sqlite_requeue,
 };

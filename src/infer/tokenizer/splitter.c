@@ -1,5 +1,6 @@
 #include "infer/tokenizer/splitter.h"
 
+#include "base/mix.h"
 #include "infer/tokenizer/split_pattern.h"
 
 #include <string.h>
@@ -55,6 +56,9 @@ dobby_code splitter_add(struct splitter *splitter, const char *pattern, size_t l
     /* Where compiling to machine code is not possible or not allowed, matching interprets: same result. */
     (void)pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE);
     splitter->stages[splitter->stage_count++] = compiled;
+    splitter->patterns = mix64(splitter->patterns ^ length);
+    for (size_t i = 0; i < length; i++)
+        splitter->patterns = mix64(splitter->patterns ^ (uint8_t)pattern[i]);
 done:
     buffer_release(&translated);
     return code;

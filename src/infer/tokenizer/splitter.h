@@ -19,6 +19,7 @@ extern const char split_pattern_digit[]; /* each digit by itself */
 struct splitter {
     void *stages[SPLIT_STAGES_MAX]; /* compiled patterns */
     size_t stage_count;
+    uint64_t patterns; /* a hash of their texts, in order */
 };
 
 /* A zeroed struct is a splitter that does not split. Fails: TOKENIZER_UNSUPPORTED, OUT_OF_MEMORY. */

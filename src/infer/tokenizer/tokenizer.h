@@ -42,6 +42,9 @@ DOBBY_NODISCARD dobby_code tokenizer_decode(const struct tokenizer *tokenizer, c
                                             struct dobby_error *err);
 /* The id of a special token's text, or -1. */
 int32_t tokenizer_special_id(const struct tokenizer *tokenizer, const char *text);
+/* Equal for tokenizers that make the same tokens of any text without special tokens, whatever file they are
+ * from. */
+uint64_t tokenizer_fingerprint(const struct tokenizer *tokenizer);
 uint32_t tokenizer_vocabulary(const struct tokenizer *tokenizer); /* largest id + 1 */
 
 #endif

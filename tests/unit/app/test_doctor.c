@@ -82,8 +82,11 @@ static void values_must_go_together(void **state)
         enum finding_state want;
     } rows[] = {
         {CONFIG_ENGINE_CONTEXT_TOKENS, "0", "context", FINDING_OK},
-        {CONFIG_ENGINE_CONTEXT_TOKENS, "748", "context", FINDING_OK},
-        {CONFIG_ENGINE_CONTEXT_TOKENS, "747", "context", FINDING_WARNING},
+        {CONFIG_ENGINE_CONTEXT_TOKENS, "700", "context", FINDING_OK},
+        {CONFIG_ENGINE_CONTEXT_TOKENS, "647", "context", FINDING_WARNING},
+        {CONFIG_ENGINE_CONTEXT_TOKENS, "0", "context", FINDING_OK},
+        {CONFIG_INGEST_CHUNK_TOKENS, "2000", "context", FINDING_WARNING}, /* of the model's 2048 */
+        {CONFIG_INGEST_CHUNK_TOKENS, "600", "context", FINDING_OK},
         {CONFIG_STORE_BUSY_TIMEOUT_MS, "1000", "lease", FINDING_OK},
         {CONFIG_STORE_BUSY_TIMEOUT_MS, "3600000", "lease", FINDING_WARNING},
         {CONFIG_ENGINE_KIND, "native", "engine", FINDING_OK},

@@ -307,6 +307,45 @@ static void what_cannot_be_ingested_leaves_the_store_alone(void **state)
     check_records(fixture, "");
 }
 
+/* Work is what should be there minus what is, when nothing should be there too. */
+static void a_source_that_has_become_empty_loses_its_records(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct tree *tree = &fixture->tree;
+    struct dobby_error err;
+    tree_write_text(tree, "a/one.c", "int one;\n");
+    tree_write_text(tree, "b/two.c", "int two;\n");
+    ingest(fixture, "a");
+    ingest(fixture, "b");
+    assert_int_equal(unlink(tree_path(tree, "a/one.c")), 0);
+    ingest(fixture, "a");
+    check_counts(fixture, 0, 0, 0, 1);
+    assert_int_equal(fixture->report.files_seen, 0);
+    check_records(fixture, "two.c|c|1-1|pending\n");
+    ingest(fixture, "a");
+    check_counts(fixture, 0, 0, 0, 0);
+    /* What is not there at all may only not be mounted. */
+    assert_int_equal(unlink(tree_path(tree, "b/two.c")), 0);
+    assert_int_equal(rmdir(tree_path(tree, "b")), 0);
+    assert_code(ingest_path(fixture->store, tree_path(tree, "b"), &fixture->options, &fixture->report, &err),
+                DOBBY_FILE_NOT_FOUND);
+    check_records(fixture, "two.c|c|1-1|pending\n");
+}
+
+static void a_part_that_has_become_empty_leaves_the_rest(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct tree *tree = &fixture->tree;
+    make_repository(tree);
+    tree_write_text(tree, "a/one.c", "int one;\n");
+    tree_write_text(tree, "b/two.c", "int two;\n");
+    ingest(fixture, "");
+    assert_int_equal(unlink(tree_path(tree, "a/one.c")), 0);
+    ingest(fixture, "a");
+    check_counts(fixture, 0, 0, 0, 1);
+    check_records(fixture, "b/two.c|c|1-1|pending\n");
+}
+
 static dobby_code begin_well(struct store *store, const char *source, int64_t now, struct dobby_error *err)
 {
     (void)store, (void)source, (void)now, (void)err;
@@ -399,6 +438,8 @@ int main(void)
         TEST(names_that_are_not_utf8_are_shown_and_kept_apart),
         TEST(content_is_stored_as_it_is),
         TEST(what_cannot_be_ingested_leaves_the_store_alone),
+        TEST(a_source_that_has_become_empty_loses_its_records),
+        TEST(a_part_that_has_become_empty_leaves_the_rest),
         TEST(a_failing_store_ends_the_ingest),
         TEST(a_canceled_ingest_removes_nothing),
         TEST(more_records_than_a_batch_are_put_in_several),

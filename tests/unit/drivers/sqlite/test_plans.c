@@ -74,6 +74,10 @@ static void statements_run_by_their_indexes(void **state)
         {"stale find", STATEMENT_STALE_FIND, .scans = true, .sorts = true,
          .want = {"record_result (provenance_id=? AND state=?)",
                   "sqlite_autoindex_summary_2 (record_seq=?)"}},
+        {"sources", STATEMENT_SOURCES, .scans = true, /* of the sources */
+         .want = {"record_place (source_id=?)"}},
+        {"cuts", STATEMENT_CUTS, .scans = true, /* of the cuts */
+         .sorts = true, .want = {"record_cut (cut_id=?)", "source USING INTEGER PRIMARY KEY"}},
         {"requeue find", STATEMENT_REQUEUE_FIND,
          .want = {"record_work (state=? AND lease_until_us=? AND not_before_us=? AND rowid>?)"}},
         {"requeue find id", STATEMENT_REQUEUE_FIND_ID, .sorts = true,

@@ -144,6 +144,45 @@ static void late_tokens_come_second(void **state)
 #define SPLIT(rest) "{\"type\":\"Split\"," rest "}"
 #define ADD(rest) "{\"added_tokens\":[{\"id\":16,\"content\":\"<x>\"" rest "}]," BYTE_LEVEL "," MODEL("") "}"
 
+static uint64_t fingerprint_of(const char *text)
+{
+    struct tokenizer *tokenizer = NULL;
+    struct dobby_error err = {0};
+    assert_ok(tokenizer_from_json(text, strlen(text), &tokenizer, &err), &err);
+    const uint64_t fingerprint = tokenizer_fingerprint(tokenizer);
+    tokenizer_free(tokenizer);
+    return fingerprint;
+}
+
+static void a_fingerprint_tells_tokenizers_apart(void **state)
+{
+#define PARTS(vocabulary, merges, rest)                                                                      \
+    "\"model\":{\"type\":\"BPE\",\"vocab\":{" vocabulary "},\"merges\":" merges rest "}"
+#define NFC "\"normalizer\":{\"type\":\"NFC\"},"
+    static const struct {
+        const char *name, *text;
+        bool same;
+    } cases[] = {
+        {"the same", WHOLE, true},
+        {"other special tokens", "{" NFC BYTE_LEVEL "," MODEL("") "}", true},
+        {"not normalised", "{" BYTE_LEVEL "," MODEL("") "}", false},
+        {"whole pieces first", "{" NFC BYTE_LEVEL "," MODEL(",\"ignore_merges\":true") "}", false},
+        {"other merges", "{" NFC BYTE_LEVEL "," PARTS(VOCABULARY, "[\"a b\"]", "") "}", false},
+        {"another order of merges", "{" NFC BYTE_LEVEL "," PARTS(VOCABULARY, "[\"ab c\",\"a b\"]", "") "}",
+         false},
+        {"one more token", "{" NFC BYTE_LEVEL "," PARTS(VOCABULARY ",\"f\":16", MERGES, "") "}", false},
+        {"another split",
+         "{" NFC "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\","
+         "\"individual_digits\":true},{\"type\":\"ByteLevel\",\"add_prefix_space\":false}]}," MODEL("") "}",
+         false},
+    };
+    (void)state;
+    const uint64_t whole = fingerprint_of(WHOLE);
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        if ((fingerprint_of(cases[i].text) == whole) != cases[i].same)
+            fail_msg("%s", cases[i].name);
+}
+
 static void files_are_checked(void **state)
 {
     static const struct {
@@ -284,6 +323,7 @@ int main(void)
         cmocka_unit_test(encoding_appends),
         cmocka_unit_test(decoding),
         cmocka_unit_test(late_tokens_come_second),
+        cmocka_unit_test(a_fingerprint_tells_tokenizers_apart),
         cmocka_unit_test(files_are_checked),
         cmocka_unit_test(a_long_line_is_encoded),
     };

@@ -37,7 +37,8 @@ struct memory_store {
     size_t count, capacity;
     char *source; /* of the synchronisation */
     uint64_t version_number;
-    struct run_row *runs; /* the oldest first; their strings are ours */
+    uint32_t attempt_floor; /* the largest attempt of all removed records: new ones begin with it */
+    struct run_row *runs;   /* the oldest first; their strings are ours */
     size_t run_count, run_capacity;
 };
 

@@ -17,7 +17,8 @@
  *
  * 1. A result and its record's new state commit in one transaction, guarded by the lease's attempt.
  * 2. A call either applies wholly or not at all.
- * 3. A record whose attempt has moved on is not touched: store_settle reports it as stale.
+ * 3. A record whose attempt has moved on is not touched: store_settle reports it as stale. No id sees an
+ * attempt twice, also when its record is removed and put again.
  * 4. Times are the caller's (unix microseconds), so that tests own the clock. They order nothing and guard
  *    nothing: a clock that jumps can make a lease expire too early (its result is refused as stale and the
  *    record done again) or too late (store_release_owner ends it as soon as its owner is known to be dead),
@@ -72,7 +73,7 @@ struct record {
     uint32_t first_line, last_line, position;
     const char *content;
     size_t content_length;
-    uint32_t attempt; /* of this lease, from 1 */
+    uint32_t attempt; /* of this lease; no other lease of this id has it, ever */
     uint32_t tries;   /* this lease included: leases that count against the record */
 };
 

@@ -114,6 +114,7 @@ static dobby_code memory_put(struct store *store, const struct record_input *rec
         if (at < memory->count) {
             merge(memory->entries[at], made[i], counts);
         } else {
+            made[i]->attempt = memory->attempt_floor;
             memory->entries[memory->count++] = made[i];
             counts->added++;
         }
@@ -142,6 +143,8 @@ static dobby_code memory_sync_end(struct store *store, const char *path_scope, s
     for (size_t i = 0; i < memory->count; i++) {
         struct entry *entry = memory->entries[i];
         if (!entry->seen && strcmp(entry->source, memory->source) == 0 && in_scope(entry->path, path_scope)) {
+            if (entry->attempt > memory->attempt_floor)
+                memory->attempt_floor = entry->attempt;
             entry_free(entry);
             counts->removed++;
         } else {

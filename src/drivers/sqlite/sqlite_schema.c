@@ -175,6 +175,19 @@ static const char *const migrations[] = {
     " settings, metrics FROM run ORDER BY seq DESC;"
 
     "PRAGMA user_version = 2;",
+
+    /* 3: attempts grow beyond a record's removal. The one row holds the largest attempt of all removed
+     * records: a new one begins with it, so that no lease of an earlier record under its id can settle it. A
+     * trigger keeps it, so that no statement can forget to. */
+    "CREATE TABLE fence("
+    " id INTEGER PRIMARY KEY CHECK(id = 1),"
+    " attempt INTEGER NOT NULL"
+    ") STRICT;"
+    "INSERT INTO fence VALUES(1, 0);"
+    "CREATE TRIGGER fence_raise AFTER DELETE ON record WHEN OLD.attempt > (SELECT attempt FROM fence)"
+    " BEGIN UPDATE fence SET attempt = OLD.attempt; END;"
+
+    "PRAGMA user_version = 3;",
 };
 
 static_assert(sizeof migrations / sizeof migrations[0] == SQLITE_SCHEMA_VERSION, "one migration a version");

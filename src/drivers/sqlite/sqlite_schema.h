@@ -6,7 +6,7 @@
 
 enum {
     SQLITE_SCHEMA_APPLICATION_ID = 0x446F6262, /* PRAGMA application_id of Dobby's files: "Dobb" */
-    SQLITE_SCHEMA_VERSION = 2                  /* PRAGMA user_version: the newest migration's */
+    SQLITE_SCHEMA_VERSION = 3                  /* PRAGMA user_version: the newest migration's */
 };
 
 /* What a file is, before anything in it is touched: OK when it is Dobby's at a version known here, or

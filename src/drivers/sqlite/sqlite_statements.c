@@ -55,8 +55,9 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
         " excluded, reason FROM record WHERE id = ?1",
     [STATEMENT_RECORD_ADD] =
         "INSERT INTO record(id, source_id, path, language, first_line, last_line, position,"
-        " content_sha256, content_length, state, excluded, reason, state_us)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, iif(?10 IS NULL, 1, 6), ?10 IS NOT NULL, ?10, ?11)",
+        " content_sha256, content_length, state, excluded, reason, state_us, attempt)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, iif(?10 IS NULL, 1, 6), ?10 IS NOT NULL, ?10, ?11,"
+        " (SELECT attempt FROM fence))",
     [STATEMENT_RECORD_PLACE] = "UPDATE record SET path = ?2, language = ?3, first_line = ?4, last_line = ?5,"
                                " position = ?6 WHERE seq = ?1",
     /* attempt stays: a lease that was out must not be able to settle the new content. */

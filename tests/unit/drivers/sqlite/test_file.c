@@ -176,7 +176,7 @@ static void the_file_says_what_it_is(void **state)
     struct fixture *fixture = *state;
     sqlite3 *db = test_connect(fixture->path);
     assert_int_equal(test_query(db, "PRAGMA application_id"), 0x446F6262);
-    assert_int_equal(test_query(db, "PRAGMA user_version"), 2);
+    assert_int_equal(test_query(db, "PRAGMA user_version"), 3);
     assert_int_equal(test_query(db, "PRAGMA auto_vacuum"), 0);
     assert_int_equal(test_query(db, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
     sqlite3_close(db);
@@ -323,7 +323,7 @@ static void an_examination_finds_damage(void **state)
         complete_one(fixture->store, 1);
         ASSERT_OK(store_examine(fixture->store, true, &health, err));
         assert_string_equal(health.problem, "");
-        assert_int_equal(health.schema_version, 2);
+        assert_int_equal(health.schema_version, 3);
         assert_true(health.log_bytes > 0);
         test_execute(fixture->path, cases[i].damage);
         ASSERT_OK(store_examine(fixture->store, true, &health, err));

@@ -7,14 +7,14 @@ struct fixture {
     char path[256];
 };
 
-static int make_old_file(void **state)
+static int make_old_file(void **state, const char *sql_path)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
     static char sql[16384];
     assert_non_null(fixture);
     fixture->directory = test_directory_open();
     (void)snprintf(fixture->path, sizeof fixture->path, "%s", test_path(fixture->directory, "old.db"));
-    FILE *file = fopen(DOBBY_SOURCE_DIR "/tests/unit/drivers/sqlite/schema_1.sql", "rb");
+    FILE *file = fopen(sql_path, "rb");
     assert_non_null(file);
     size_t length = fread(sql, 1, sizeof sql - 1, file);
     assert_int_equal(fclose(file), 0);
@@ -23,6 +23,16 @@ static int make_old_file(void **state)
     test_execute(fixture->path, sql);
     *state = fixture;
     return 0;
+}
+
+static int make_file_1(void **state)
+{
+    return make_old_file(state, DOBBY_SOURCE_DIR "/tests/unit/drivers/sqlite/schema_1.sql");
+}
+
+static int make_file_2(void **state)
+{
+    return make_old_file(state, DOBBY_SOURCE_DIR "/tests/unit/drivers/sqlite/schema_2.sql");
 }
 
 static int remove_file(void **state)
@@ -129,6 +139,24 @@ static void old_rows_are_worked_on(void **state)
     store_close(store);
 }
 
+/* An old record that is removed and put again goes on counting its attempts. */
+static void old_attempts_are_not_given_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = NULL;
+    struct record_batch batch;
+    struct record_input again = make_input("failed", "e.c", "new");
+    ASSERT_OK(open_file(fixture->path, SQLITE_ACCESS_WRITE, &store, err));
+    (void)sync_source(store, "/src", NULL, 0, "", 50);
+    (void)sync_source(store, "/src", &again, 1, "", 50);
+    ASSERT_OK(store_claim(store, "v", 60, 100, 8, &batch, err));
+    assert_int_equal(batch.count, 1);
+    assert_int_equal(batch.records[0].attempt, 4);
+    assert_int_equal(batch.records[0].tries, 1);
+    record_batch_release(&batch);
+    store_close(store);
+}
+
 static void readers_leave_an_old_file_alone(void **state)
 {
     struct fixture *fixture = *state;
@@ -161,16 +189,25 @@ static void a_migration_applies_wholly_or_not_at_all(void **state)
     sqlite3_close(other);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_old_file, remove_file)
+#define TEST(name, version)                                                                                  \
+    {                                                                                                        \
+#name " (schema " #version ")", name, make_file_##version, remove_file, NULL                         \
+    }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(an_old_file_gets_the_schema_of_a_new_one),
-        TEST(nothing_is_lost),
-        TEST(old_rows_are_worked_on),
-        TEST(readers_leave_an_old_file_alone),
-        TEST(a_migration_applies_wholly_or_not_at_all),
+        TEST(an_old_file_gets_the_schema_of_a_new_one, 1),
+        TEST(an_old_file_gets_the_schema_of_a_new_one, 2),
+        TEST(nothing_is_lost, 1),
+        TEST(nothing_is_lost, 2),
+        TEST(old_rows_are_worked_on, 1),
+        TEST(old_rows_are_worked_on, 2),
+        TEST(old_attempts_are_not_given_again, 1),
+        TEST(old_attempts_are_not_given_again, 2),
+        TEST(readers_leave_an_old_file_alone, 1),
+        TEST(readers_leave_an_old_file_alone, 2),
+        TEST(a_migration_applies_wholly_or_not_at_all, 1),
     };
     return cmocka_run_group_tests_name("sqlite migrations", tests, NULL, NULL);
 }

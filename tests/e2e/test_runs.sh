@@ -136,7 +136,7 @@ same "nothing failed" "$("$program" retry)" "nothing to retry"
 printf 'int poison(void);\n' >source/poison.c
 printf 'int venom(void);\n' >source/venom.c
 check "ingest two more" "$program" ingest source
-DOBBY_ENGINE_NULL_FAIL_MARKER=void "$program" run >run.out 2>&1
+DOBBY_ENGINE_NULL_FAIL_MARKER='(void);' "$program" run >run.out 2>&1
 same "both fail" "$?" 3
 poison=$("$program" list --state failed --path poison.c --json | jq -r '.[0].id')
 good=$("$program" list --state completed --limit 1 --json | jq -r '.[0].id')

@@ -70,6 +70,9 @@ void run_refresh(struct run *run, bool finished)
     progress->store_breaker = run->store_health.breaker.state;
     progress->engine_breaker = run->engine_health.breaker.state;
     progress->phase = finished ? RUN_PHASE_ENDED : phase_of(run);
+    progress->outage = progress->phase == RUN_PHASE_STORE_OUTAGE    ? run->store_health.error.code
+                       : progress->phase == RUN_PHASE_ENGINE_OUTAGE ? run->engine_health.error.code
+                                                                    : DOBBY_OK;
     progress->finished = finished;
 }
 

@@ -51,6 +51,7 @@ struct run_progress {
     uint32_t claimed, outbox;       /* waiting for the engine; waiting to be saved */
     uint32_t sessions;              /* records that may run at once, at present */
     enum breaker_state store_breaker, engine_breaker;
+    dobby_code outage;         /* in a phase of an outage: the last error; else OK */
     struct error_tally errors; /* of records, the engine and the store; pardoned ones too */
     int64_t elapsed_ns;
     enum run_phase phase;

@@ -177,6 +177,8 @@ static void an_engine_that_comes_back_costs_no_attempt(void **state)
         assert_int_equal(fixture.progress.completed, RECORDS);
         assert_int_equal(fixture.progress.retried, 0);
         assert_int_equal((fixture.phases & 1u << RUN_PHASE_ENGINE_OUTAGE) != 0, rows[i].pauses);
+        const dobby_code result = rows[i].result != DOBBY_OK ? rows[i].result : DOBBY_OUT_OF_MEMORY;
+        assert_int_equal(fixture.outage, rows[i].pauses ? result : DOBBY_OK);
         assert_int_equal(fixture.progress.engine_breaker, BREAKER_CLOSED);
         for (size_t k = 0; k < RECORDS; k++) {
             struct row_copy row;

@@ -1,6 +1,7 @@
 #include "app/commands.h"
 #include "app/models.h"
 #include "app/output.h"
+#include "app/reasons.h"
 #include "app/runs.h"
 #include "app/secret.h"
 #include "app/stores.h"
@@ -116,7 +117,7 @@ static dobby_code append_reasons(const struct view *view, struct buffer *out, st
         code = buffer_append_format(out, err, "%s%13s %10" PRIu64 "  ", first ? "skipped because\n" : "", "",
                                     row->count);
         if (code == DOBBY_OK)
-            code = utf8_append_display(out, row->reason, strlen(row->reason), err);
+            code = reason_append(out, row, err);
         if (code == DOBBY_OK)
             code = buffer_append_byte(out, '\n', err);
         first = false;
@@ -212,10 +213,7 @@ static void put_states(struct json_writer *json, const struct view *view)
         if (row->state != RECORD_SKIPPED)
             continue;
         json_begin_object(json);
-        json_key(json, "reason");
-        json_put_text(json, row->reason);
-        json_key(json, "count");
-        json_put_integer(json, (int64_t)row->count);
+        reason_write_json(row, json);
         json_end_object(json);
     }
     json_end_array(json);

@@ -1,5 +1,6 @@
 #include "app/status_report.h"
 
+#include "app/reasons.h"
 #include "app/run_view.h"
 #include "base/utf8.h"
 #include "os/clock.h"
@@ -97,10 +98,7 @@ static void write_reasons(const struct reason_counts *reasons, struct json_write
         json_begin_object(json);
         json_key(json, "state");
         json_put_text(json, record_state_name(reasons->rows[i].state));
-        json_key(json, "reason");
-        json_put_text(json, reasons->rows[i].reason);
-        json_key(json, "count");
-        json_put_integer(json, (int64_t)reasons->rows[i].count);
+        reason_write_json(&reasons->rows[i], json);
         json_end_object(json);
     }
     json_end_array(json);
@@ -169,7 +167,7 @@ dobby_code status_append_text(struct buffer *out, const struct status_report *re
         code = buffer_append_format(out, err, "  %8" PRIu64 "  %-9s  ", row->count,
                                     record_state_name(row->state));
         if (code == DOBBY_OK)
-            code = utf8_append_display(out, row->reason, strlen(row->reason), err);
+            code = reason_append(out, row, err);
         if (code == DOBBY_OK)
             code = buffer_append_byte(out, '\n', err);
     }

@@ -47,7 +47,8 @@
 #define LIMIT_RUN_JSON_BYTES ((size_t)256 << 10)
 /* A summary's text: LIMIT_GENERATED_TOKENS of the longest usual tokens. */
 #define LIMIT_SUMMARY_BYTES ((size_t)1 << 20)
-/* Different reasons reported at once; reasons that name particulars could be as many as the records. */
+/* Kinds of reasons reported at once; where a source's reader gives them they could be as many as the records.
+ */
 #define LIMIT_REASON_ROWS 1024
 /* Ids seen in one synchronisation, about 10 bytes each, are kept in memory: 25 million records. */
 #define LIMIT_STORE_SEEN_BYTES ((size_t)256 << 20)

@@ -134,12 +134,14 @@ struct store_counts {
     uint64_t summaries;
     uint64_t tokens_in, tokens_out; /* of the current summaries */
 };
+/* Reasons of a kind: what stands before the colon is equal, "ungrounded: 'x' is not in the source". */
 struct reason_count {
-    char *reason;
+    char *kind;
+    char *example; /* one whole reason, the first in byte order; the kind where that is all */
     enum record_state state;
     uint64_t count;
 };
-struct reason_counts { /* most frequent first, then by text */
+struct reason_counts { /* most frequent first, then by kind */
     struct reason_count *rows;
     size_t count;
 };
@@ -235,7 +237,7 @@ DOBBY_NODISCARD dobby_code store_release_owner(struct store *store, const char *
 /* Costs the same at any number of records. */
 DOBBY_NODISCARD dobby_code store_count(struct store *store, struct store_counts *out,
                                        struct dobby_error *err);
-/* Why records are failed, skipped or degraded: the LIMIT_REASON_ROWS most frequent reasons. */
+/* Why records are failed, skipped or degraded: the LIMIT_REASON_ROWS most frequent kinds of reasons. */
 DOBBY_NODISCARD dobby_code store_reasons(struct store *store, struct reason_counts *out,
                                          struct dobby_error *err);
 /* Visits in the order of source, path, position. Streams: memory does not grow with the rows; takes no lease

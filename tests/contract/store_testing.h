@@ -172,8 +172,9 @@ static inline char *dump_store(struct store *store)
                                    counts.total, counts.summaries, counts.tokens_in, counts.tokens_out));
     ASSERT_OK(store_reasons(store, &reasons, err));
     for (size_t i = 0; i < reasons.count; i++)
-        ASSERT_OK(buffer_append_format(&out, err, "%s %s %" PRIu64 "\n", reasons.rows[i].reason,
-                                       record_state_name(reasons.rows[i].state), reasons.rows[i].count));
+        ASSERT_OK(buffer_append_format(&out, err, "%s %s %s %" PRIu64 "\n", reasons.rows[i].kind,
+                                       reasons.rows[i].example, record_state_name(reasons.rows[i].state),
+                                       reasons.rows[i].count));
     reason_counts_release(&reasons);
     ASSERT_OK(store_owners(store, &owners, err));
     for (size_t i = 0; i < owners.count; i++)

@@ -130,8 +130,9 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
     /* ---- reading ---- */
     [STATEMENT_COUNTS] = "SELECT state, records, summaries, tokens_in, tokens_out FROM tally",
     [STATEMENT_REASONS] =
-        "SELECT reason, state, count(*) AS n FROM record WHERE state IN (4, 5, 6) AND reason IS NOT NULL"
-        " GROUP BY reason, state ORDER BY n DESC, reason, state LIMIT ?1",
+        "SELECT min(reason), state, count(*) AS n, substr(reason, 1, instr(reason || ':', ':') - 1) AS kind"
+        " FROM record WHERE state IN (4, 5, 6) AND reason IS NOT NULL"
+        " GROUP BY kind, state ORDER BY n DESC, kind, state LIMIT ?1",
     [STATEMENT_LIST] = "SELECT " ROW_COLUMNS "," LIST_FROM ROW_JOINS LIST_WHERE
                        " ORDER BY source.name, r.path, r.position, r.seq LIMIT ?6",
     /* Sorts the summaries of one record at a time. */

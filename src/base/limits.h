@@ -43,6 +43,9 @@
 #define LIMIT_OWNER_BYTES 1024
 /* Why a record failed or was skipped: an error's detail with its causes fits. */
 #define LIMIT_REASON_BYTES 4096
+/* The longest that a record waits to be tried again. A retry that lies further ahead was set by a clock that
+ * has been put back since, and is due. */
+#define LIMIT_RETRY_WAIT_MS (60 * 1000)
 /* A run's settings or its snapshot of metrics as JSON: some hundred numbers and samples of errors fit. */
 #define LIMIT_RUN_JSON_BYTES ((size_t)256 << 10)
 /* A summary's text: LIMIT_GENERATED_TOKENS of the longest usual tokens. */

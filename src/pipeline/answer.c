@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const int64_t retry_max_ms = 60 * 1000;
-
 /* The job and all who wait for it go back as if they had not been taken. */
 static void release_job(struct run *run, struct job *job)
 {
@@ -33,7 +31,7 @@ static void fail_record(struct run *run, const struct lease *lease, const uint8_
     const struct run_options *options = run->options;
     const struct retry_policy policy = {
         .delay_first_ms = options->retry_first_ms > 0 ? options->retry_first_ms : RUN_RETRY_FIRST_MS,
-        .delay_max_ms = retry_max_ms,
+        .delay_max_ms = LIMIT_RETRY_WAIT_MS,
         .attempts_max = options->attempts_max > 0 ? options->attempts_max : RUN_ATTEMPTS_MAX};
     enum retry_verdict verdict = retry_decide(&policy, failure->code, lease->tries);
     const char *message = dobby_code_message(failure->code);

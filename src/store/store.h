@@ -211,9 +211,10 @@ DOBBY_NODISCARD dobby_code store_sync_end(struct store *store, const char *path_
 
 /* Leases up to limit (at most LIMIT_BATCH_RECORDS, and LIMIT_BATCH_CONTENT_BYTES of content) records to owner
  * until lease_until_unix_us; attempt + 1 and tries + 1 each. Candidates are PENDING ones in the order in
- * which they were put, PENDING ones whose retry has come and LEASED ones whose lease has expired, these two
- * in the order of those times; limit of each, then what was put first. An empty batch means that there is
- * nothing to claim before out->next_unix_us, and when that is 0, that nothing is left. */
+ * which they were put, PENDING ones whose retry has come, PENDING ones whose retry is more than
+ * LIMIT_RETRY_WAIT_MS ahead, and LEASED ones whose lease has expired, these three in the order of those
+ * times; limit of each, then what was put first. An empty batch means that there is nothing to claim before
+ * out->next_unix_us, and when that is 0, that nothing is left. */
 DOBBY_NODISCARD dobby_code store_claim(struct store *store, const char *owner, int64_t now_unix_us,
                                        int64_t lease_until_unix_us, size_t limit, struct record_batch *out,
                                        struct dobby_error *err);

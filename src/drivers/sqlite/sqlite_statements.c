@@ -82,6 +82,8 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
         " AND not_before_us IS NULL ORDER BY seq LIMIT ?2)"
         " UNION ALL SELECT seq FROM (SELECT seq FROM record WHERE state = 1 AND lease_until_us IS NULL"
         " AND not_before_us <= ?1 ORDER BY not_before_us, seq LIMIT ?2)"
+        " UNION ALL SELECT seq FROM (SELECT seq FROM record WHERE state = 1 AND lease_until_us IS NULL"
+        " AND not_before_us > ?3 ORDER BY not_before_us, seq LIMIT ?2)"
         " UNION ALL SELECT seq FROM (SELECT seq FROM record WHERE state = 2 AND lease_until_us <= ?1"
         " ORDER BY lease_until_us, not_before_us, seq LIMIT ?2)) AS next"
         " CROSS JOIN record r ON r.seq = next.seq ORDER BY r.seq LIMIT ?2",

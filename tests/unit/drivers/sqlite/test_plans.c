@@ -45,6 +45,7 @@ static void statements_run_by_their_indexes(void **state)
          .sorts = true,
          .want = {"record_work (state=? AND lease_until_us=? AND not_before_us=?)",
                   "record_work (state=? AND lease_until_us=? AND not_before_us<?)",
+                  "record_work (state=? AND lease_until_us=? AND not_before_us>?)",
                   "record_work (state=? AND lease_until_us<?)"}},
         {"claim", STATEMENT_CLAIM, .want = {"record USING INTEGER PRIMARY KEY"}},
         {"claim next time", STATEMENT_CLAIM_NEXT_TIME, .scans = true, /* of no table */

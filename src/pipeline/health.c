@@ -119,8 +119,11 @@ bool run_store_wait(struct run *run, dobby_code *code, const struct dobby_error 
         return false;
     while (!run_store_is_open(run)) {
         clock_sleep_ms(NAP_MS);
-        if (run->options->request != NULL && run->options->request(run->options->context) != RUN_CONTINUE)
-            run->stop_limits = true; /* asked properly by run_tick, once there is a loop */
+        /* Obeyed by run_tick, once there is a loop. */
+        const struct run_options *options = run->options;
+        if ((options->request != NULL && options->request(options->context) != RUN_CONTINUE) ||
+            run_time_is_over(run, clock_monotonic_ns()))
+            run->stop_limits = true;
     }
     return true;
 }

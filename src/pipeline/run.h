@@ -71,7 +71,7 @@ struct run_options {
 
     /* Caps: each drains the run. 0: none. */
     uint64_t records_max;
-    int64_t time_ms_max;
+    int64_t time_ms_max; /* after it a failing store is waited for a few seconds, not for outage_ms_max */
     uint64_t tokens_inferred_max; /* in and out together, those of discarded results too */
     uint64_t failures_max;        /* records FAILED */
 

@@ -91,7 +91,7 @@ struct run {
 
     enum run_request request;
     bool paused;
-    bool stop_limits;   /* the user wants out: outages are not waited for any longer than a moment */
+    bool stop_limits;   /* the user wants out, or the time is over: outages are waited for a moment only */
     bool engine_broken; /* it answered what nobody asked: no other answer is waited for */
     bool cancels_ours;  /* results that say CANCELED are no news */
     struct dependency store_health, engine_health;
@@ -171,6 +171,8 @@ void run_drop_jobs(struct run *run, bool unsubmitted_only);
 /* What is due by time: requests, commands, caps, leases, the progress, the run's row. */
 DOBBY_NODISCARD dobby_code run_tick(struct run *run, struct dobby_error *err);
 void run_obey(struct run *run, enum run_request request, enum run_state end, enum run_cap cap);
+/* --max-time. */
+bool run_time_is_over(const struct run *run, int64_t now_ns);
 /* Brings *progress up to date. */
 void run_refresh(struct run *run, bool finished);
 void run_take_command(struct run *run, enum run_command command);

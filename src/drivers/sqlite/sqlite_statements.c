@@ -198,5 +198,8 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
     [STATEMENT_RUN_COMMAND_SET] = "UPDATE run SET command = ?2, command_us = ?3 WHERE id = ?1",
     [STATEMENT_RUN_LOST] = "UPDATE run SET state = 8, ended_us = ?2 WHERE state IN (1, 2) AND owner = ?1",
     [STATEMENT_RUN_LIST] = "SELECT " RUN_COLUMNS " FROM run WHERE (?1 IS NULL OR (id >= ?1 AND id < ?2))"
-                           " AND (NOT ?3 OR state IN (1, 2)) ORDER BY seq DESC LIMIT ?4",
+                           " ORDER BY seq DESC LIMIT ?3",
+    /* By the index of the active ones: they are few, and the history may be long. */
+    [STATEMENT_RUN_LIST_ACTIVE] = "SELECT " RUN_COLUMNS " FROM run WHERE state IN (1, 2)"
+                                  " AND (?1 IS NULL OR (+id >= ?1 AND +id < ?2)) ORDER BY +seq DESC LIMIT ?3",
 };

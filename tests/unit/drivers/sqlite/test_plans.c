@@ -82,6 +82,8 @@ static void statements_run_by_their_indexes(void **state)
         {"run command get", STATEMENT_RUN_COMMAND_GET, .want = {"sqlite_autoindex_run_1 (id=?)"}},
         {"run find active", STATEMENT_RUN_FIND_ACTIVE, .scans = true, /* of the active ones */
          .want = {"run USING INDEX run_active"}},
+        {"run list active", STATEMENT_RUN_LIST_ACTIVE, .scans = true, .sorts = true, /* the active ones */
+         .want = {"run USING INDEX run_active"}},
         {"run lost", STATEMENT_RUN_LOST, .want = {"run_active (owner=?)"}},
     };
     const char *directory = *state;

@@ -138,14 +138,14 @@ static dobby_code append_estimate(const struct view *view, struct buffer *out, s
     if (counts->to_infer > 0)
         code = buffer_append_format(
             out, err,
-            "sample        %" PRIu64 " records in %.1f s: %.3g to %.3g records/s\n"
+            "sample        %" PRIu64 " record%s in %.1f s: %.3g to %.3g records/s\n"
             "writes        about %" PRIu64 " tokens: %s of summaries, %s in the database\n",
-            estimate->sample_records, estimate->sample_s, estimate->records_per_s_min,
-            estimate->records_per_s_max, estimate->tokens_out, size_text(estimate->summary_bytes, text),
-            size_text(estimate->database_bytes, database));
+            estimate->sample_records, plural_s(estimate->sample_records), estimate->sample_s,
+            estimate->records_per_s_min, estimate->records_per_s_max, estimate->tokens_out,
+            size_text(estimate->summary_bytes, text), size_text(estimate->database_bytes, database));
     if (code == DOBBY_OK && estimate->sample_failed > 0)
-        code = buffer_append_format(out, err, "failures      %" PRIu64 " records of the sample failed\n",
-                                    estimate->sample_failed);
+        code = buffer_append_format(out, err, "failures      %" PRIu64 " record%s of the sample failed\n",
+                                    estimate->sample_failed, plural_s(estimate->sample_failed));
     return code == DOBBY_OK && counts->work > 0
                ? buffer_append_format(out, err, "time          %s to %s\n",
                                       time_text(estimate->seconds_min, least),

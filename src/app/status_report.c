@@ -1,5 +1,6 @@
 #include "app/status_report.h"
 
+#include "app/output.h"
 #include "app/reasons.h"
 #include "app/run_view.h"
 #include "base/utf8.h"
@@ -181,7 +182,8 @@ static dobby_code append_states(struct buffer *out, const struct store_counts *c
                                 struct dobby_error *err)
 {
     const char *between = ": ";
-    dobby_code code = buffer_append_format(out, err, "%" PRIu64 " records", counts->total);
+    dobby_code code =
+        buffer_append_format(out, err, "%" PRIu64 " record%s", counts->total, plural_s(counts->total));
     for (int state = RECORD_UNKNOWN + 1; code == DOBBY_OK && state < RECORD_STATE_COUNT; state++) {
         if (counts->by_state[state] == 0)
             continue;

@@ -55,6 +55,8 @@ static dobby_code visit_version(const struct entry *entry, size_t at, bool with_
         .summary = version == NULL ? NULL : version->summary,
         .summary_unix_us = version == NULL ? 0 : version->created_us,
         .summary_current = version != NULL && at == entry->current,
+        .summary_of_present_content =
+            version != NULL && memcmp(version->content_sha256, entry->content_sha256, SHA256_BYTES) == 0,
     };
     memcpy(row.content_sha256, entry->content_sha256, SHA256_BYTES);
     return visit(context, &row, err);

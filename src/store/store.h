@@ -168,7 +168,8 @@ struct record_row {
     int64_t retry_unix_us;         /* PENDING after a RETRY: not before then; else 0 */
     const struct summary *summary; /* the current one; NULL where none */
     int64_t summary_unix_us;
-    bool summary_current; /* false only in a listing with_versions */
+    bool summary_current;            /* false only in a listing with_versions */
+    bool summary_of_present_content; /* false: of what the record held before */
 };
 struct record_filter {
     enum record_state state; /* RECORD_UNKNOWN: all */

@@ -177,7 +177,6 @@ static const struct store_ops ops = {
     .run_command = memory_run_command,
     .run_lost = memory_run_lost,
     .run_list = memory_run_list,
-    .versions = memory_versions,
     .find_results = memory_find_results,
     .stale_count = memory_stale_count,
     .requeue_stale = memory_requeue_stale,

@@ -122,7 +122,10 @@ static inline dobby_code dump_row(void *context, const struct record_row *row, s
             hex, summary->text, summary->confidence, summary->model, summary->model_fingerprint,
             summary->precision, summary->sampling, summary->template_id, summary->engine, summary->tokens_in,
             summary->tokens_out, summary->inference_ms, row->summary_unix_us,
-            row->summary_current ? "current" : "old", summary->reused ? " reused " : " ",
+            row->summary_current              ? "current"
+            : row->summary_of_present_content ? "old"
+                                              : "old, of old content",
+            summary->reused ? " reused " : " ",
             summary->degraded_reason == NULL ? "-" : summary->degraded_reason);
     }
     return code == DOBBY_OK ? buffer_append_string(out, "\n", err) : code;

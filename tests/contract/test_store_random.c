@@ -160,7 +160,7 @@ static void step_versions(struct store *store, uint64_t *random, int64_t now_us,
                                   .id_prefix = below(random, 2) == 0 ? NULL : PICK(random, ids),
                                   .id_whole = below(random, 2) == 0,
                                   .limit = below(random, 3)};
-    switch (below(random, 4)) {
+    switch (below(random, 3)) {
     case 0:
         for (size_t i = 0; i < 2; i++)
             memcpy(keys[i], make_summary(below(random, 12), "").result_key, SHA256_BYTES);
@@ -168,9 +168,6 @@ static void step_versions(struct store *store, uint64_t *random, int64_t now_us,
              store_find_results(store, (const uint8_t(*)[SHA256_BYTES])keys, 2, note_version, trace, NULL));
         break;
     case 1:
-        note(trace, "versions", store_versions(store, PICK(random, ids), note_version, trace, NULL));
-        break;
-    case 2:
         note(trace, "count", store_stale_count(store, want, &count, NULL));
         note(trace, "stale", count);
         note(trace, "redo", store_requeue_stale(store, want, now_us, 0, &redone, NULL));

@@ -169,7 +169,7 @@ check "run with enough tokens" "$program" run
 same "it is completed" "$("$program" list --id "$short" --json | jq -r '.[0].state')" completed
 
 # ---- versions ----
-same "both versions are there" "$("$program" list --versions --id "$short" --json | jq -c '[.[].current]')" '[true,false]'
+same "both versions are there" "$("$program" list --versions --id "$short" --json | jq -c '[.[] | [.current, .of_present_content]]')" '[[true,true],[false,true]]'
 same "the newest first" "$("$program" list --versions --id "$short" --json | jq -c '[.[] | (.summary | length)] | .[0] > .[1]')" true
 same "a record without versions is there too" "$("$program" list --versions --json | jq 'map(.id) | unique | length')" 403
 check "versions for people" "$program" list --versions --id "$short"

@@ -11,7 +11,7 @@
 #define ROW_COLUMNS                                                                                          \
     "r.id, source.name, r.path, r.language, r.first_line, r.last_line, r.position, r.state, r.attempt,"      \
     " r.tries, r.error_id, r.reason, r.content_sha256, r.content_length, r.state_us, "                       \
-    "r.not_before_us, " SUMMARY_COLUMNS
+    "r.not_before_us, s.content_sha256 = r.content_sha256, " SUMMARY_COLUMNS
 #define VERSION_COLUMNS "r.id, s.content_sha256 = r.content_sha256, " SUMMARY_COLUMNS
 #define RUN_COLUMNS                                                                                          \
     "id, owner, state, started_us, heartbeat_us, ended_us, command, command_us, total, completed,"           \
@@ -149,13 +149,6 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
                       " WHERE r.id >= ?1 AND r.id < ?2 ORDER BY r.id LIMIT 1",
 
     /* ---- versions ---- */
-    [STATEMENT_FIND_ONE] =
-        "SELECT id, (SELECT count(*) FROM (SELECT 1 FROM record WHERE id >= ?1 AND id < ?2 LIMIT 2))"
-        " FROM record WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 1",
-    [STATEMENT_VERSIONS] =
-        "SELECT " VERSION_COLUMNS " FROM record r CROSS JOIN summary s ON s.record_seq = r.seq"
-        " CROSS JOIN provenance p ON p.id = s.provenance_id"
-        " WHERE r.id = ?1 ORDER BY s.seq DESC",
     [STATEMENT_FIND_RESULT] =
         "SELECT " VERSION_COLUMNS " FROM summary s CROSS JOIN record r ON r.seq = s.record_seq"
         " CROSS JOIN provenance p ON p.id = s.provenance_id"

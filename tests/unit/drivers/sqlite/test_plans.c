@@ -66,9 +66,6 @@ static void statements_run_by_their_indexes(void **state)
          .want = {"source USING COVERING INDEX sqlite_autoindex_source_1", "record_place (source_id=?)",
                   "sqlite_autoindex_summary_2 (record_seq=?)", "OF ORDER BY" /* a part of it */}},
         {"get", STATEMENT_GET, .want = {"sqlite_autoindex_record_1 (id>? AND id<?)"}},
-        {"find one", STATEMENT_FIND_ONE, .want = {"sqlite_autoindex_record_1 (id>? AND id<?)"}},
-        {"versions", STATEMENT_VERSIONS, .sorts = true,
-         .want = {"sqlite_autoindex_record_1 (id=?)", "sqlite_autoindex_summary_2 (record_seq=?)"}},
         {"find result", STATEMENT_FIND_RESULT, .want = {"summary_result (result_key=?)"}},
         {"stale count", STATEMENT_STALE_COUNT, .scans = true, /* of the provenances */
          .want = {"record_result (provenance_id=? AND state=?)"}},

@@ -66,6 +66,8 @@
       "run dobby ingest first, or name another database with --db")                                          \
     X(STORE_SCHEMA_OLDER, "STORE-0012", ERROR, FINAL, "the database was written by an older Dobby",          \
       "run dobby ingest or dobby run: they bring it up to date, and keep what is in it")                     \
+    X(STORE_MOVED, "STORE-0013", ERROR, FINAL, "the database was removed or replaced while it was in use",   \
+      "put the file back, with the -wal file beside it, or ingest anew; then run the same command again")    \
     /* model files and tokenizers */                                                                         \
     X(MODEL_NOT_FOUND, "MODEL-0001", ERROR, FINAL, "no such model",                                          \
       "give --model a .gguf file or a Hugging Face directory that exists")                                   \

@@ -63,11 +63,12 @@ static dobby_code append_text(struct buffer *out, const char *path, const struct
     dobby_code code = utf8_append_display(out, path, strlen(path), err);
     if (code == DOBBY_OK)
         code = buffer_append_format(out, err,
-                                    "%s: %" PRIu64 " files, %" PRIu64 " of them text, %" PRIu64
-                                    " chunks, %.1f %s\n  records: %" PRIu64 " added, %" PRIu64
+                                    "%s: %" PRIu64 " file%s, %" PRIu64 " of them text, %" PRIu64
+                                    " chunk%s, %.1f %s\n  records: %" PRIu64 " added, %" PRIu64
                                     " updated, %" PRIu64 " unchanged, %" PRIu64 " removed\n",
-                                    report->git ? " (git)" : "", report->files_seen, report->files_chunked,
-                                    report->chunks, (double)report->bytes / (in_mb ? 1e6 : 1e3),
+                                    report->git ? " (git)" : "", report->files_seen,
+                                    plural_s(report->files_seen), report->files_chunked, report->chunks,
+                                    plural_s(report->chunks), (double)report->bytes / (in_mb ? 1e6 : 1e3),
                                     in_mb ? "MB" : "kB", report->records.added, report->records.updated,
                                     report->records.unchanged, report->records.removed);
     if (code == DOBBY_OK && report->files_seen == 0)

@@ -91,6 +91,8 @@ static dobby_code version_row(void *context, const struct record_row *row, struc
     record_fields_write_json(&fields, &json);
     json_key(&json, "current");
     json_put_boolean(&json, row->summary != NULL && row->summary_current);
+    json_key(&json, "of_present_content");
+    json_put_boolean(&json, row->summary != NULL && row->summary_of_present_content);
     json_end_object(&json);
     code = json_writer_end(&json, err);
     return code == DOBBY_OK ? output_put(exporter->output, err) : code;
@@ -160,7 +162,8 @@ const struct command command_list = {
     .details =
         "On a terminal lines are cut to its width. Where there is more than one source, a line names each "
         "before its records. With --json an array of the objects that dobby export writes; with --versions "
-        "too, of those that dobby show writes, each with current.",
+        "too, of those that dobby show writes, each with current and of_present_content: false where it "
+        "summarises what the record held before.",
     .options = OPTION_LIST(list_options),
     .run = run_list,
 };

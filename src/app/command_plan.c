@@ -2,6 +2,7 @@
 #include "app/cuts.h"
 #include "app/models.h"
 #include "app/output.h"
+#include "app/reasons.h"
 #include "app/runs.h"
 #include "app/secret.h"
 #include "app/stores.h"
@@ -119,7 +120,7 @@ static dobby_code append_reasons(const struct view *view, struct buffer *out, st
         code = buffer_append_format(out, err, "%s%13s %10" PRIu64 "  ", first ? "skipped because\n" : "", "",
                                     row->count);
         if (code == DOBBY_OK)
-            code = utf8_append_display(out, row->reason, strlen(row->reason), err);
+            code = reason_append(out, row, err);
         if (code == DOBBY_OK)
             code = buffer_append_byte(out, '\n', err);
         first = false;
@@ -140,14 +141,14 @@ static dobby_code append_estimate(const struct view *view, struct buffer *out, s
     if (counts->to_infer > 0)
         code = buffer_append_format(
             out, err,
-            "sample        %" PRIu64 " records in %.1f s: %.3g to %.3g records/s\n"
+            "sample        %" PRIu64 " record%s in %.1f s: %.3g to %.3g records/s\n"
             "writes        about %" PRIu64 " tokens: %s of summaries, %s in the database\n",
-            estimate->sample_records, estimate->sample_s, estimate->records_per_s_min,
-            estimate->records_per_s_max, estimate->tokens_out, size_text(estimate->summary_bytes, text),
-            size_text(estimate->database_bytes, database));
+            estimate->sample_records, plural_s(estimate->sample_records), estimate->sample_s,
+            estimate->records_per_s_min, estimate->records_per_s_max, estimate->tokens_out,
+            size_text(estimate->summary_bytes, text), size_text(estimate->database_bytes, database));
     if (code == DOBBY_OK && estimate->sample_failed > 0)
-        code = buffer_append_format(out, err, "failures      %" PRIu64 " records of the sample failed\n",
-                                    estimate->sample_failed);
+        code = buffer_append_format(out, err, "failures      %" PRIu64 " record%s of the sample failed\n",
+                                    estimate->sample_failed, plural_s(estimate->sample_failed));
     return code == DOBBY_OK && counts->work > 0
                ? buffer_append_format(out, err, "time          %s to %s\n",
                                       time_text(estimate->seconds_min, least),
@@ -217,10 +218,7 @@ static void put_states(struct json_writer *json, const struct view *view)
         if (row->state != RECORD_SKIPPED)
             continue;
         json_begin_object(json);
-        json_key(json, "reason");
-        json_put_text(json, row->reason);
-        json_key(json, "count");
-        json_put_integer(json, (int64_t)row->count);
+        reason_write_json(row, json);
         json_end_object(json);
     }
     json_end_array(json);

@@ -72,7 +72,7 @@ static dobby_code print_count(bool as_json, uint64_t count, struct dobby_error *
         : count == 0
             ? buffer_append_string(&text, "nothing to retry\n", err)
             : buffer_append_format(&text, err, "%" PRIu64 " record%s will be tried again: dobby run\n", count,
-                                   count == 1 ? "" : "s");
+                                   plural_s(count));
     if (code == DOBBY_OK)
         code = output_print(&text, err);
     buffer_release(&text);

@@ -76,9 +76,10 @@ const struct config_key_spec config_keys[CONFIG_KEY_COUNT] = {
     [CONFIG_ENGINE_NULL_FAIL_KIND] = {.name = "engine.null_fail_kind",
                                       .type = CONFIG_CHOICE,
                                       .default_text = "final",
-                                      .choices = {"final", "retryable"},
+                                      .choices = {"final", "retryable", "refused"},
                                       .environment = {"DOBBY_ENGINE_NULL_FAIL_KIND"},
-                                      .help = "test aid: whether that failure may be tried again"},
+                                      .help = "test aid: whether that failure may be tried again; "
+                                              "refused: final, and before inference"},
     /* The embedded model was trained on summaries of at most 48 tokens. */
     [CONFIG_RUN_MAX_TOKENS] = {.name = "run.max_tokens",
                                .type = CONFIG_INTEGER,

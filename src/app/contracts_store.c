@@ -210,7 +210,8 @@ static dobby_code settle_batch(struct bench *bench, size_t count, struct dobby_e
                              .engine = "bench"};
         snprintf(summaries[i].id, sizeof summaries[i].id, "%08x-0000-7000-8000-%012x", (unsigned)count,
                  (unsigned)i);
-        snprintf((char *)summaries[i].result_key, sizeof summaries[i].result_key, "%zu-%zu", count, i);
+        snprintf((char *)summaries[i].result_key, sizeof summaries[i].result_key, "%u-%u", (unsigned)count,
+                 (unsigned)i);
         outcomes[i] = (struct outcome){.record_id = batch.records[i].id,
                                        .attempt = batch.records[i].attempt,
                                        .kind = OUTCOME_COMPLETED,

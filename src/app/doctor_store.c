@@ -1,4 +1,5 @@
 #include "app/doctor.h"
+#include "app/output.h"
 #include "app/stores.h"
 #include "os/clock.h"
 #include "os/disk.h"
@@ -93,8 +94,8 @@ static void check_records(struct store *store, uint64_t *pending, struct finding
                       counts.total, *pending);
     if (failed == 0)
         return;
-    struct finding *finding =
-        finding_add(findings, group, "failed", FINDING_WARNING, "%" PRIu64 " records have failed", failed);
+    struct finding *finding = finding_add(findings, group, "failed", FINDING_WARNING,
+                                          "%" PRIu64 " record%s failed", failed, plural_s(failed));
     finding_remedy(finding, "dobby status says why; dobby retry takes them up again");
 }
 

@@ -88,12 +88,14 @@ struct engine_native_options models_engine_options(const struct config *config)
 static dobby_code open_null_engine(const struct config *config, uint32_t sessions, struct engine **out,
                                    struct dobby_error *err)
 {
+    const char *kind = config_text(config, CONFIG_ENGINE_NULL_FAIL_KIND);
     const struct engine_null_options options = {
         .sessions = sessions > 0 ? sessions : (uint32_t)config_integer(config, CONFIG_ENGINE_SESSIONS),
         .context_tokens = (uint32_t)config_integer(config, CONFIG_ENGINE_CONTEXT_TOKENS),
         .delay_ms = (uint32_t)config_integer(config, CONFIG_ENGINE_NULL_DELAY_MS),
         .fail_marker = config_text(config, CONFIG_ENGINE_NULL_FAIL_MARKER),
-        .fail_retryable = strcmp(config_text(config, CONFIG_ENGINE_NULL_FAIL_KIND), "retryable") == 0,
+        .fail_retryable = strcmp(kind, "retryable") == 0,
+        .fail_submit = strcmp(kind, "refused") == 0,
     };
     return engine_null_open(&options, out, err);
 }

@@ -20,6 +20,12 @@ DOBBY_NODISCARD dobby_code output_flush(struct output *output, struct dobby_erro
 DOBBY_NODISCARD dobby_code output_finish(struct output *output, struct dobby_error *err);
 void output_release(struct output *output);
 
+/* What makes a noun plural after a number: "1 record", "2 records". */
+static inline const char *plural_s(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 /* Prints text, or one JSON document, on standard output: open, put, finish and release. */
 DOBBY_NODISCARD dobby_code output_print(const struct buffer *text, struct dobby_error *err);
 

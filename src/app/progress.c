@@ -10,7 +10,14 @@
 
 #define REDRAW_NS (INT64_C(100) * 1000 * 1000)
 #define PLAIN_NS (INT64_C(5) * 1000 * 1000 * 1000)
-enum { COLUMNS_DEFAULT = 80, BAR_CELLS_MAX = 40, BAR_CELLS_MIN = 8, TAIL_BYTES = 160, ETA_BYTES = 24 };
+enum {
+    COLUMNS_DEFAULT = 80,
+    BAR_CELLS_MAX = 40,
+    BAR_CELLS_MIN = 8,
+    TAIL_BYTES = 200,
+    NOTE_BYTES = 128,
+    ETA_BYTES = 24
+};
 
 struct progress_style progress_style_of(bool terminal, const char *term, const char *no_color)
 {
@@ -48,15 +55,16 @@ static void format_eta(int64_t seconds, char out[ETA_BYTES])
 }
 
 /* What the run does when it does not simply run; "" while it does. */
-static const char *phase_note(const struct run_progress *progress)
+static const char *phase_note(const struct run_progress *progress, char note[NOTE_BYTES])
 {
     switch (progress->phase) {
     case RUN_PHASE_WAITING:
         return "waiting for later tries and other runs";
     case RUN_PHASE_STORE_OUTAGE:
-        return "the database fails: trying again";
     case RUN_PHASE_ENGINE_OUTAGE:
-        return "the engine fails: trying again";
+        snprintf(note, NOTE_BYTES, "%s %s: trying again", dobby_code_id(progress->outage),
+                 dobby_code_message(progress->outage));
+        return note;
     case RUN_PHASE_PAUSED:
         return "paused: dobby resume";
     case RUN_PHASE_DRAINING:
@@ -75,9 +83,9 @@ dobby_code progress_append_bar(struct buffer *out, const struct run_progress *pr
                                bool colour, struct dobby_error *err)
 {
     const struct progress_rates rates = progress_rates_of(progress);
-    char tail[TAIL_BYTES], eta[ETA_BYTES];
+    char tail[TAIL_BYTES], eta[ETA_BYTES], text[NOTE_BYTES];
     format_eta(rates.eta_s, eta);
-    const char *note = phase_note(progress);
+    const char *note = phase_note(progress, text);
     int length;
     if (note[0] != '\0') /* then a rate says nothing */
         length = snprintf(tail, sizeof tail, "%" PRIu64 "/%" PRIu64 "  %s  %" PRIu64 " failed", rates.done,
@@ -110,8 +118,8 @@ dobby_code progress_append_line(struct buffer *out, const struct run_progress *p
                                 struct dobby_error *err)
 {
     const struct progress_rates rates = progress_rates_of(progress);
-    const char *note = phase_note(progress);
-    char eta[ETA_BYTES];
+    char eta[ETA_BYTES], text[NOTE_BYTES];
+    const char *note = phase_note(progress, text);
     format_eta(rates.eta_s, eta);
     return buffer_append_format(out, err,
                                 "dobby: %" PRIu64 " of %" PRIu64

@@ -1,6 +1,7 @@
 #include "app/runs.h"
 
 #include "app/models.h"
+#include "app/output.h"
 #include "app/progress.h"
 #include "base/json_writer.h"
 #include "base/utf8.h"
@@ -75,21 +76,28 @@ static dobby_code append_remarks(struct buffer *out, const struct run_progress *
     const uint64_t left = counts->by_state[RECORD_PENDING] + counts->by_state[RECORD_LEASED];
     const struct {
         uint64_t number;
-        const char *text;
+        const char *one, *more;
     } remarks[] = {
-        {totals->reused, "summaries were taken from equal prompts: not inferred again"},
-        {totals->retried, "tries failed and were made again later"},
-        {totals->stale, "results came too late: another run had the records"},
-        {totals->stale_restored, "earlier summaries made with these settings are current again"},
-        {totals->stale_redone, "summaries made with other settings were made anew, or will be"},
-        {totals->stale_kept, "summaries were made with other settings and kept: dobby run --stale redo"},
-        {left, "records are left: dobby run"},
-        {counts->by_state[RECORD_FAILED], "records have failed: dobby list --state failed, dobby retry"},
+        {totals->reused, "summary was taken from an equal prompt: not inferred again",
+         "summaries were taken from equal prompts: not inferred again"},
+        {totals->retried, "try failed and was made again later", "tries failed and were made again later"},
+        {totals->stale, "result came too late: another run had the record",
+         "results came too late: another run had the records"},
+        {totals->stale_restored, "earlier summary made with these settings is current again",
+         "earlier summaries made with these settings are current again"},
+        {totals->stale_redone, "summary made with other settings was made anew, or will be",
+         "summaries made with other settings were made anew, or will be"},
+        {totals->stale_kept, "summary was made with other settings and kept: dobby run --stale redo",
+         "summaries were made with other settings and kept: dobby run --stale redo"},
+        {left, "record is left: dobby run", "records are left: dobby run"},
+        {counts->by_state[RECORD_FAILED], "record has failed: dobby list --state failed, dobby retry",
+         "records have failed: dobby list --state failed, dobby retry"},
     };
     dobby_code code = DOBBY_OK;
     for (size_t i = 0; i < sizeof remarks / sizeof remarks[0] && code == DOBBY_OK; i++)
         if (remarks[i].number > 0)
-            code = buffer_append_format(out, err, "%" PRIu64 " %s\n", remarks[i].number, remarks[i].text);
+            code = buffer_append_format(out, err, "%" PRIu64 " %s\n", remarks[i].number,
+                                        remarks[i].number == 1 ? remarks[i].one : remarks[i].more);
     return code;
 }
 
@@ -169,12 +177,12 @@ dobby_code runs_append_summary(struct buffer *out, const struct run_progress *to
     const struct progress_rates rates = progress_rates_of(totals);
     dobby_code code = buffer_append_format(
         out, err,
-        "%" PRIu64 " records in %.1f s: %" PRIu64 " completed, %" PRIu64 " degraded, %" PRIu64
+        "%" PRIu64 " record%s in %.1f s: %" PRIu64 " completed, %" PRIu64 " degraded, %" PRIu64
         " skipped, %" PRIu64 " failed\n%.0f records/min, %" PRIu64 " tokens read, %" PRIu64
         " written, %.0f tokens/s, peak memory %.0f MB\n",
-        rates.done, (double)totals->elapsed_ns / 1e9, totals->completed, totals->degraded, totals->skipped,
-        totals->failed, rates.records_per_s * 60, totals->tokens_in, totals->tokens_out, rates.tokens_per_s,
-        (double)process_peak_rss_bytes() / 1e6);
+        rates.done, plural_s(rates.done), (double)totals->elapsed_ns / 1e9, totals->completed,
+        totals->degraded, totals->skipped, totals->failed, rates.records_per_s * 60, totals->tokens_in,
+        totals->tokens_out, rates.tokens_per_s, (double)process_peak_rss_bytes() / 1e6);
     if (code == DOBBY_OK && totals->cap != RUN_CAP_NONE)
         code = buffer_append_format(out, err, "ended because --%s was reached\n", run_cap_name(totals->cap));
     if (code == DOBBY_OK && totals->end == RUN_CANCELED)

@@ -1,5 +1,7 @@
 #include "app/status_report.h"
 
+#include "app/output.h"
+#include "app/reasons.h"
 #include "app/run_view.h"
 #include "base/utf8.h"
 #include "os/clock.h"
@@ -97,10 +99,7 @@ static void write_reasons(const struct reason_counts *reasons, struct json_write
         json_begin_object(json);
         json_key(json, "state");
         json_put_text(json, record_state_name(reasons->rows[i].state));
-        json_key(json, "reason");
-        json_put_text(json, reasons->rows[i].reason);
-        json_key(json, "count");
-        json_put_integer(json, (int64_t)reasons->rows[i].count);
+        reason_write_json(&reasons->rows[i], json);
         json_end_object(json);
     }
     json_end_array(json);
@@ -169,7 +168,7 @@ dobby_code status_append_text(struct buffer *out, const struct status_report *re
         code = buffer_append_format(out, err, "  %8" PRIu64 "  %-9s  ", row->count,
                                     record_state_name(row->state));
         if (code == DOBBY_OK)
-            code = utf8_append_display(out, row->reason, strlen(row->reason), err);
+            code = reason_append(out, row, err);
         if (code == DOBBY_OK)
             code = buffer_append_byte(out, '\n', err);
     }
@@ -183,7 +182,8 @@ static dobby_code append_states(struct buffer *out, const struct store_counts *c
                                 struct dobby_error *err)
 {
     const char *between = ": ";
-    dobby_code code = buffer_append_format(out, err, "%" PRIu64 " records", counts->total);
+    dobby_code code =
+        buffer_append_format(out, err, "%" PRIu64 " record%s", counts->total, plural_s(counts->total));
     for (int state = RECORD_UNKNOWN + 1; code == DOBBY_OK && state < RECORD_STATE_COUNT; state++) {
         if (counts->by_state[state] == 0)
             continue;

@@ -43,11 +43,15 @@
 #define LIMIT_OWNER_BYTES 1024
 /* Why a record failed or was skipped: an error's detail with its causes fits. */
 #define LIMIT_REASON_BYTES 4096
+/* The longest that a record waits to be tried again. A retry that lies further ahead was set by a clock that
+ * has been put back since, and is due. */
+#define LIMIT_RETRY_WAIT_MS (60 * 1000)
 /* A run's settings or its snapshot of metrics as JSON: some hundred numbers and samples of errors fit. */
 #define LIMIT_RUN_JSON_BYTES ((size_t)256 << 10)
 /* A summary's text: LIMIT_GENERATED_TOKENS of the longest usual tokens. */
 #define LIMIT_SUMMARY_BYTES ((size_t)1 << 20)
-/* Different reasons reported at once; reasons that name particulars could be as many as the records. */
+/* Kinds of reasons reported at once; where a source's reader gives them they could be as many as the records.
+ */
 #define LIMIT_REASON_ROWS 1024
 /* Ids seen in one synchronisation, about 10 bytes each, are kept in memory: 25 million records. */
 #define LIMIT_STORE_SEEN_BYTES ((size_t)256 << 20)

@@ -40,7 +40,7 @@ struct null_engine {
     char fingerprint[SHA256_HEX_BYTES];
     char *marker; /* owned; NULL: none */
     size_t marker_length;
-    bool fail_retryable;
+    bool fail_retryable, fail_submit;
     int64_t delay_ns;
 
     struct mutex lock;
@@ -171,6 +171,12 @@ static dobby_code check(const struct null_engine *null, const struct engine_requ
     return sampling_check(&request->sampling, err);
 }
 
+static dobby_code fail_marked(const struct null_engine *null, struct dobby_error *err)
+{
+    return DOBBY_FAIL(err, null->fail_retryable ? DOBBY_OUT_OF_MEMORY : DOBBY_NUMERIC_FAILURE,
+                      "the prompt holds the null engine's fail marker");
+}
+
 static dobby_code null_submit(struct engine *engine, const struct engine_request *request,
                               struct dobby_error *err)
 {
@@ -180,6 +186,8 @@ static dobby_code null_submit(struct engine *engine, const struct engine_request
         return code;
     const bool marked = null->marker != NULL && null_text_holds(request->tokens, request->token_count,
                                                                 null->marker, null->marker_length);
+    if (marked && null->fail_submit)
+        return fail_marked(null, err);
     mutex_lock(&null->lock);
     if (null->untaken < null->job_capacity) {
         uint32_t i = 0;
@@ -218,8 +226,7 @@ static void make_result(const struct null_engine *null, const struct null_job *j
         result->text = calloc(1, 1);
     }
     if (job->finish == FINISH_ERROR)
-        (void)DOBBY_FAIL(&result->error, null->fail_retryable ? DOBBY_OUT_OF_MEMORY : DOBBY_NUMERIC_FAILURE,
-                         "the prompt holds the null engine's fail marker");
+        (void)fail_marked(null, &result->error);
     result->tag = job->tag;
     result->tokens_in = job->tokens_in;
     result->total_us = job->finish == FINISH_CANCELED ? 0 : (job->end_ns - job->start_ns) / 1000;
@@ -343,6 +350,7 @@ static dobby_code fill(struct null_engine *null, const struct engine_null_option
         .sessions = sessions};
     null->stats.sessions_now = sessions;
     null->fail_retryable = options->fail_retryable;
+    null->fail_submit = options->fail_submit;
     null->delay_ns = options->delay_ms * (int64_t)1000000;
     null->job_capacity = UNTAKEN_PER_SESSION * sessions + UNTAKEN_MIN;
     null->jobs = calloc(null->job_capacity, sizeof *null->jobs);

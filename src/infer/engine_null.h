@@ -20,6 +20,7 @@ struct engine_null_options {
      * none. */
     const char *fail_marker;
     bool fail_retryable; /* with OUT_OF_MEMORY, which may pass, instead of NUMERIC_FAILURE, which will not */
+    bool fail_submit;    /* engine_submit fails with it, instead of the result */
 };
 /* Fails: LIMIT_EXCEEDED (sessions, context_tokens, or the marker's length), CRYPTO_FAILED, OUT_OF_MEMORY. */
 DOBBY_NODISCARD dobby_code engine_null_open(const struct engine_null_options *options, struct engine **out,

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const int64_t retry_max_ms = 60 * 1000;
-
 /* The job and all who wait for it go back as if they had not been taken. */
 static void release_job(struct run *run, struct job *job)
 {
@@ -33,7 +31,7 @@ static void fail_record(struct run *run, const struct lease *lease, const uint8_
     const struct run_options *options = run->options;
     const struct retry_policy policy = {
         .delay_first_ms = options->retry_first_ms > 0 ? options->retry_first_ms : RUN_RETRY_FIRST_MS,
-        .delay_max_ms = retry_max_ms,
+        .delay_max_ms = LIMIT_RETRY_WAIT_MS,
         .attempts_max = options->attempts_max > 0 ? options->attempts_max : RUN_ATTEMPTS_MAX};
     enum retry_verdict verdict = retry_decide(&policy, failure->code, lease->tries);
     const char *message = dobby_code_message(failure->code);
@@ -51,6 +49,7 @@ static void fail_record(struct run *run, const struct lease *lease, const uint8_
         memcpy(&seed, key, sizeof(seed));
         entry->retry_unix_us = clock_unix_us() + retry_delay_ms(&policy, lease->tries, seed) * 1000;
     }
+    outbox_hold(&run->outbox, entry, run->asked);
     error_tally_add(&run->progress->errors, failure->code, failure->detail, lease->id, clock_unix_us());
 }
 
@@ -95,22 +94,29 @@ static dobby_code settle_first(struct run *run, struct job *job, struct dobby_er
     return code;
 }
 
-/* Failures while the engine as a whole is in doubt are not the record's. */
-static dobby_code take_failure(struct run *run, struct job *job, const struct engine_result *result,
-                               struct dobby_error *err)
+void run_record_failed(struct run *run, const struct lease *lease, const uint8_t key[SHA256_BYTES],
+                       const struct dobby_error *failure)
+{
+    fail_record(run, lease, key, failure);
+    run_engine_record_failed(run, lease, failure);
+}
+
+dobby_code run_job_failed(struct run *run, struct job *job, const struct dobby_error *failure,
+                          struct dobby_error *err)
 {
     struct lease lease = job->lease;
     if (run->engine_health.breaker.state != BREAKER_CLOSED) {
-        release_job(run, job);
+        release_job(run, job); /* known to be the engine's */
         return DOBBY_OK;
     }
-    if (job->resampled && !dobby_code_retryable(result->error.code))
+    if (job->resampled && !dobby_code_retryable(failure->code))
         return settle_first(run, job, err);
-    fail_record(run, &job->lease, job->key, &result->error);
+    fail_record(run, &job->lease, job->key, failure);
     for (const struct waiter *waiter = job->waiters; waiter != NULL; waiter = waiter->next)
-        fail_record(run, &waiter->lease, job->key, &result->error);
+        fail_record(run, &waiter->lease, job->key, failure);
     job_remove(&run->jobs, job);
-    return run_engine_record_failed(run, &lease, &result->error, err);
+    run_engine_record_failed(run, &lease, failure);
+    return DOBBY_OK;
 }
 
 /* Good results are settled. Others get a second try with other sampling; when that is no better, the first
@@ -125,7 +131,7 @@ static dobby_code take_text(struct run *run, struct job *job, struct engine_resu
         release_job(run, job);
         return code;
     }
-    run_engine_record_good(run);
+    run_engine_record_good(run, job->asked);
     int64_t now_ns = clock_monotonic_ns();
     histogram_add(&run->latency_us, (now_ns - job->submitted_ns) / 1000);
     concurrency_completed(&run->concurrency, now_ns);
@@ -169,7 +175,7 @@ static dobby_code take_result(struct run *run, struct engine_result *result, str
     case FINISH_LENGTH:
         return take_text(run, job, result, err);
     case FINISH_ERROR:
-        return take_failure(run, job, result, err);
+        return run_job_failed(run, job, &result->error, err);
     case FINISH_CANCELED:
         release_job(run, job);
         if (!run->cancels_ours) /* somebody cancelled: claiming on would only be cancelled on */

@@ -70,6 +70,9 @@ void run_refresh(struct run *run, bool finished)
     progress->store_breaker = run->store_health.breaker.state;
     progress->engine_breaker = run->engine_health.breaker.state;
     progress->phase = finished ? RUN_PHASE_ENDED : phase_of(run);
+    progress->outage = progress->phase == RUN_PHASE_STORE_OUTAGE    ? run->store_health.error.code
+                       : progress->phase == RUN_PHASE_ENGINE_OUTAGE ? run->engine_health.error.code
+                                                                    : DOBBY_OK;
     progress->finished = finished;
 }
 
@@ -97,13 +100,20 @@ void run_obey(struct run *run, enum run_request request, enum run_state end, enu
         engine_cancel_all(run->engine);
         run_drop_jobs(run, true);
     }
-    run->stop_limits = run->stop_limits || end != RUN_CAPPED;
+    /* Who set a time, or is waiting, wants no outage of minutes after it. */
+    run->stop_limits = run->stop_limits || end != RUN_CAPPED || cap == RUN_CAP_TIME;
+}
+
+bool run_time_is_over(const struct run *run, int64_t now_ns)
+{
+    const int64_t most_ms = run->options->time_ms_max;
+    return most_ms > 0 && now_ns - run->started_ns >= most_ms * 1000000;
 }
 
 static void keep_caps(struct run *run, int64_t now_ns)
 {
     const struct run_options *options = run->options;
-    if (options->time_ms_max > 0 && now_ns - run->started_ns >= options->time_ms_max * 1000000)
+    if (run_time_is_over(run, now_ns))
         run_obey(run, RUN_DRAIN, RUN_CAPPED, RUN_CAP_TIME);
     if (options->tokens_inferred_max > 0 && run->tokens_inferred >= options->tokens_inferred_max)
         run_obey(run, RUN_DRAIN, RUN_CAPPED, RUN_CAP_TOKENS);

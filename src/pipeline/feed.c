@@ -6,6 +6,11 @@
 
 enum { CLAIM_FAST_MS = 250, CLAIM_SLOW_MS = 1000, AGAIN_MS_MIN = 20, AGAIN_MS_MAX = 1000 };
 
+bool run_is_too_long(dobby_code code)
+{
+    return code == DOBBY_LIMIT_EXCEEDED || code == DOBBY_CONTEXT_EXCEEDED || code == DOBBY_KV_EXHAUSTED;
+}
+
 dobby_code run_tokenize(struct run *run, const struct prompt_values *values, struct dobby_error *err)
 {
     size_t span_count = prompt_render(run->prompt, values, run->spans);
@@ -27,12 +32,14 @@ static dobby_code submit(struct run *run, struct job *job, struct dobby_error *e
     dobby_code code = result_seed(seed, job->key, &request.sampling.seed, err);
     if (code == DOBBY_OK)
         code = engine_submit(run->engine, &request, err);
-    if (code == DOBBY_OK)
-        job->submitted_ns = clock_monotonic_ns();
-    return code;
+    if (code != DOBBY_OK)
+        return code;
+    job->submitted_ns = clock_monotonic_ns();
+    job->asked = ++run->asked;
+    return DOBBY_OK;
 }
 
-/* What failed the quality gates goes first: it holds a place already. */
+/* What failed the quality gates goes first: it holds a place already. Fails as take_record. */
 static dobby_code submit_again(struct run *run, struct dobby_error *err)
 {
     dobby_code code = DOBBY_OK;
@@ -40,15 +47,20 @@ static dobby_code submit_again(struct run *run, struct dobby_error *err)
         struct job *job = &run->jobs.jobs[i];
         if (!job->unsubmitted)
             continue;
+        struct dobby_error failure = {0};
         struct prompt_values values = {.path = job->path,
                                        .language = job->language,
                                        .content = job->content,
                                        .content_length = job->content_length};
-        code = run_tokenize(run, &values, err);
-        if (code == DOBBY_OK)
-            code = submit(run, job, err);
-        if (code == DOBBY_OK)
+        dobby_code one = run_tokenize(run, &values, &failure);
+        if (one == DOBBY_OK)
+            one = submit(run, job, &failure);
+        if (one == DOBBY_OK)
             job_set_unsubmitted(&run->jobs, job, false);
+        else if (one == DOBBY_QUEUE_FULL)
+            code = one;
+        else
+            code = run_job_failed(run, job, &failure, err);
     }
     return code;
 }
@@ -60,23 +72,43 @@ static void skip_too_long(struct run *run, const struct record *record, const ch
     outbox_add_reason(&run->outbox, &lease, OUTCOME_SKIPPED, "content too long: %s", detail);
 }
 
+/* The engine refused the record's prompt. Too long is no failure; any other is the record's own, as one in a
+ * result is, until many in a row say otherwise (health.c). */
+static void refuse(struct run *run, const struct record *record, struct intake *intake,
+                   const struct dobby_error *failure)
+{
+    struct lease lease = lease_of(record);
+    intake->done = true; /* an outage that this begins must not give it back too */
+    if (run_is_too_long(failure->code))
+        skip_too_long(run, record, failure->detail);
+    else
+        run_record_failed(run, &lease, intake->key, failure);
+}
+
 static dobby_code submit_record(struct run *run, const struct record *record, struct intake *intake,
                                 struct dobby_error *err)
 {
     struct job *job;
+    struct dobby_error failure = {0};
     dobby_code code = job_add(&run->jobs, record, intake->key, &job, err);
+    if (code != DOBBY_OK)
+        return code;
+    code = submit(run, job, &failure);
     if (code == DOBBY_OK)
-        code = submit(run, job, err);
-    if (code != DOBBY_OK && job != NULL)
-        job_remove(&run->jobs, job);
-    return code;
+        return DOBBY_OK;
+    job_remove(&run->jobs, job);
+    if (code == DOBBY_QUEUE_FULL)
+        return code;
+    refuse(run, record, intake, &failure);
+    return DOBBY_OK;
 }
 
 /* Submits the record, or settles it without. Fails with QUEUE_FULL, which is no failure of the run, and with
- * what is. */
+ * what is: not with what the engine says of this record's prompt. */
 static dobby_code take_record(struct run *run, const struct record *record, struct intake *intake,
                               struct dobby_error *err)
 {
+    struct dobby_error failure = {0};
     dobby_code code = run_reuse_late(run, record, intake, err);
     if (code != DOBBY_OK || intake->done)
         return code;
@@ -86,26 +118,22 @@ static dobby_code take_record(struct run *run, const struct record *record, stru
                                    .language = record->language,
                                    .content = record->content,
                                    .content_length = record->content_length};
-    code = run_tokenize(run, &values, err);
-    bool too_long = code == DOBBY_LIMIT_EXCEEDED;
-    if (code == DOBBY_OK) {
-        uint32_t context = run->provenance.info->context_tokens, answer = run->options->tokens_max;
-        if (run->tokens.count + answer > context) {
-            char detail[DOBBY_ERROR_DETAIL_BYTES];
-            snprintf(detail, sizeof(detail),
-                     "%zu tokens with the prompt, context is %u of which %u are kept for the summary",
-                     run->tokens.count, (unsigned)context, (unsigned)answer);
-            skip_too_long(run, record, detail);
-            return DOBBY_OK;
-        }
-        code = submit_record(run, record, intake, err);
-        too_long = code == DOBBY_CONTEXT_EXCEEDED || code == DOBBY_KV_EXHAUSTED;
-    }
-    if (too_long) {
-        skip_too_long(run, record, err->detail);
+    code = run_tokenize(run, &values, &failure);
+    if (code != DOBBY_OK) {
+        refuse(run, record, intake, &failure);
         return DOBBY_OK;
     }
-    return code;
+    uint32_t context = run->provenance.info->context_tokens, answer = run->options->tokens_max;
+    if (run->tokens.count + answer > context) {
+        char detail[DOBBY_ERROR_DETAIL_BYTES];
+        snprintf(detail, sizeof(detail),
+                 "%zu tokens with the prompt, context is %u of which %u are kept for the summary",
+                 run->tokens.count, (unsigned)context, (unsigned)answer);
+        skip_too_long(run, record, detail);
+        intake->done = true;
+        return DOBBY_OK;
+    }
+    return submit_record(run, record, intake, err);
 }
 
 static size_t leased(const struct run *run)
@@ -119,7 +147,7 @@ static size_t room_for_records(struct run *run)
     if (run->claims_over || run->paused || run->batch.count > 0 || run->outbox.count >= RUN_SETTLE_RECORDS ||
         run->engine_health.breaker.state != BREAKER_CLOSED ||
         (run->store_health.breaker.state != BREAKER_CLOSED &&
-         run->outbox.count > 0) || /* saving comes first */
+         outbox_due(&run->outbox) > 0) || /* saving comes first */
         (run->dry && clock_monotonic_ns() < run->claim_ns) ||
         !run_store_is_open(run))
         return 0;
@@ -211,15 +239,16 @@ static dobby_code submit_batch(struct run *run, dobby_code *tick, struct dobby_e
             code = take_record(run, &run->batch.records[run->batch_next], intake, failure);
         if (code != DOBBY_OK)
             return code;
-        run->batch_next++;
-        *tick = run_tick(run, err); /* a drain empties the batch */
+        if (run->batch_next < run->batch.count) /* an outage empties the batch */
+            run->batch_next++;
+        *tick = run_tick(run, err); /* so does a drain */
     }
     return DOBBY_OK;
 }
 
 dobby_code run_feed(struct run *run, struct dobby_error *err)
 {
-    struct dobby_error failure = {0}; /* err may be NULL, and a skipped record's reason is read from it */
+    struct dobby_error failure = {0};
     size_t room = room_for_records(run);
     dobby_code code = room > 0 ? claim(run, room, err) : DOBBY_OK;
     if (code == DOBBY_OK && run->batch.count > 0 && !run->looked_up)

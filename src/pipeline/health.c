@@ -2,16 +2,24 @@
  * and after a limit ends with the error.
  *
  *   closed    -> open        [run_store_code, run_engine_code: a failure that may pass;
- *                             run_engine_record_failed: many records in a row that never failed before]
+ *                             run_engine_record_failed: many records in a row that never failed before;
+ *                             run_probe_answered: a probe that was sent because of a few failures failed too]
  *   open      -> half_open   [run_store_is_open: the next call is the probe; run_probe: a prompt that is
  *                             nobody's record]
  *   half_open -> closed      [run_store_code OK; run_probe_answered with a text]
  *   half_open -> open        [the same with a failure: twice as long]
  *
- * Failures in a row are held against nobody until the probe has told records from engine, final ones neither;
- * only what a transaction has taken by then has cost its try. When it works and the same records fail again,
- * they are charged: else records that always fail would be taken and pardoned for ever where no good one is
- * left to end the row.
+ * Whose failure it is when a prompt is refused or fails: whatever its code says, the record's, unless the
+ * engine fails for everybody. So such a failure is held in the outbox, and costs no try, until the engine has
+ * shown which it is:
+ * - it answers with a text what it was asked after the failure, another record or a probe: the record's;
+ * - the engine fails in a call that is no record's, or a probe fails: the engine's;
+ * - so many records fail in a row that the breaker opens: the engine's, for the benefit of the doubt, since a
+ *   short outage may be over before the probe. The next time before a record was answered the probe decides:
+ *   else records that always fail would be taken and pardoned for ever where no good one is left;
+ * - the run ends before it is known: nobody's, the records go back.
+ * Where no record can show it, because nothing else is in the engine or takes long, a probe is sent although
+ * the breaker is closed. What is held counts as a lease like all others, so it is bounded by what they are.
  *
  * While the engine's breaker is not closed nothing is claimed and all leases go back; while the store's is
  * not, nothing can be claimed or saved, and what the engine finishes waits in the outbox. */
@@ -29,6 +37,7 @@ enum {
     ENGINE_COOL_DOWN_MS_MAX = 30 * 1000,
     PROBE_MS_MAX = 30 * 1000,
     PROBE_TOKENS = 8,
+    DOUBT_MS = 2000, /* for records to show whose failures are held, before a probe is sent */
     NAP_MS = 20
 };
 
@@ -110,21 +119,23 @@ bool run_store_wait(struct run *run, dobby_code *code, const struct dobby_error 
         return false;
     while (!run_store_is_open(run)) {
         clock_sleep_ms(NAP_MS);
-        if (run->options->request != NULL && run->options->request(run->options->context) != RUN_CONTINUE)
-            run->stop_limits = true; /* asked properly by run_tick, once there is a loop */
+        /* Obeyed by run_tick, once there is a loop. */
+        const struct run_options *options = run->options;
+        if ((options->request != NULL && options->request(options->context) != RUN_CONTINUE) ||
+            run_time_is_over(run, clock_monotonic_ns()))
+            run->stop_limits = true;
     }
     return true;
 }
 
 /* ---- the engine ---- */
 
-static void begin_outage(struct run *run, bool pardon)
+static void begin_outage(struct run *run)
 {
     run->cancels_ours = true;
+    run->probing = false; /* an outage has its own; the answer is ignored when it comes */
     run_release_batch(run);
     run_drop_jobs(run, true);
-    if (pardon)
-        outbox_pardon(&run->outbox);
     engine_cancel_all(run->engine);
 }
 
@@ -134,36 +145,37 @@ dobby_code run_engine_code(struct run *run, dobby_code code, const struct dobby_
     if (code == DOBBY_OK)
         return DOBBY_OK;
     bool first = run->engine_health.breaker.state == BREAKER_CLOSED;
+    outbox_pardon(&run->outbox);
     code = trip(run, &run->engine_health, "engine", code, failure, err);
     if (code == DOBBY_OK && first)
-        begin_outage(run, true);
+        begin_outage(run);
     return code;
 }
 
-dobby_code run_engine_record_failed(struct run *run, const struct lease *lease,
-                                    const struct dobby_error *failure, struct dobby_error *err)
+void run_engine_record_failed(struct run *run, const struct lease *lease, const struct dobby_error *failure)
 {
-    (void)err;
     struct breaker *breaker = &run->engine_health.breaker;
     /* A record that failed before is more likely at fault itself. */
     if (lease->tries > 1 || breaker->state != BREAKER_CLOSED)
-        return DOBBY_OK;
+        return;
     breaker_failure(breaker, clock_monotonic_ns());
     if (breaker->state == BREAKER_CLOSED)
-        return DOBBY_OK;
+        return;
     run->engine_health.error = *failure;
     log_write(LOG_INFO, "run.outage", "many records failed in a row: trying the engine by itself",
               LOG_TEXT("of", "engine"), LOG_TEXT("error", dobby_code_id(failure->code)));
-    begin_outage(run, !run->vouched);
-    return DOBBY_OK;
+    if (!run->vouched)
+        outbox_pardon(&run->outbox);
+    begin_outage(run);
 }
 
-void run_engine_record_good(struct run *run)
+void run_engine_record_good(struct run *run, uint64_t asked)
 {
     struct breaker *breaker = &run->engine_health.breaker;
     breaker->policy.failures_max = ENGINE_FAILURES_MAX;
     run->vouched = false;
     breaker_success(breaker);
+    outbox_charge(&run->outbox, asked);
 }
 
 static dobby_code send_probe(struct run *run, struct dobby_error *err)
@@ -179,7 +191,23 @@ static dobby_code send_probe(struct run *run, struct dobby_error *err)
                                      .token_count = run->tokens.count,
                                      .tokens_max = PROBE_TOKENS,
                                      .sampling = SAMPLING_GREEDY};
-    return engine_submit(run->engine, &request, err);
+    code = engine_submit(run->engine, &request, err);
+    if (code == DOBBY_OK)
+        run->probe_asked = ++run->asked;
+    return code;
+}
+
+/* Failures are held, and no record is going to show soon whose they are. */
+static bool in_doubt(const struct run *run, int64_t now_ns)
+{
+    return run->outbox.held > 0 && (run->jobs.count == run->jobs.unsubmitted ||
+                                    now_ns - run->outbox.held_ns >= DOUBT_MS * (int64_t)1000000);
+}
+
+/* It cannot be asked, because even the probe is too long for it: then it is as if it had answered. */
+static bool cannot_tell(const struct run *run, dobby_code code)
+{
+    return run->engine_health.breaker.state == BREAKER_CLOSED && run_is_too_long(code);
 }
 
 dobby_code run_probe(struct run *run, struct dobby_error *err)
@@ -187,22 +215,26 @@ dobby_code run_probe(struct run *run, struct dobby_error *err)
     struct dependency *health = &run->engine_health;
     struct dobby_error failure = {0};
     int64_t now_ns = clock_monotonic_ns();
-    if (health->breaker.state == BREAKER_CLOSED)
-        return DOBBY_OK;
-    if (limit_is_over(run, health)) {
+    const bool closed = health->breaker.state == BREAKER_CLOSED;
+    if (!closed && limit_is_over(run, health)) {
         if (err != NULL)
             *err = health->error;
         return health->error.code;
     }
-    if (run->probing && now_ns - run->probe_sent_ns >= PROBE_MS_MAX * (int64_t)1000000) {
+    /* While the breaker is closed records are in front of it, and it takes as long as they do. */
+    if (run->probing && !closed && now_ns - run->probe_sent_ns >= PROBE_MS_MAX * (int64_t)1000000) {
         run->probing = false; /* its answer is ignored when it comes */
         breaker_failure(&health->breaker, now_ns);
     }
-    if (run->probing || !breaker_allows(&health->breaker, now_ns))
+    if (run->probing || (closed ? !in_doubt(run, now_ns) : !breaker_allows(&health->breaker, now_ns)))
         return DOBBY_OK;
     dobby_code code = send_probe(run, &failure);
-    if (code == DOBBY_QUEUE_FULL) { /* by what is still being cancelled */
+    if (code == DOBBY_QUEUE_FULL) { /* by what is still being cancelled, or by all that runs */
         breaker_abandon(&health->breaker, now_ns + NAP_MS * (int64_t)1000000);
+        return DOBBY_OK;
+    }
+    if (cannot_tell(run, code)) {
+        outbox_charge(&run->outbox, UINT64_MAX);
         return DOBBY_OK;
     }
     run->probing = code == DOBBY_OK;
@@ -216,19 +248,25 @@ dobby_code run_probe_answered(struct run *run, const struct engine_result *resul
     if (!run->probing || result->tag != RUN_PROBE_TAGS + run->probes)
         return DOBBY_OK; /* of a probe that was given up, or of a run before this one */
     run->probing = false;
-    if (result->finish == FINISH_END_TOKEN || result->finish == FINISH_LENGTH) {
-        log_write(LOG_INFO, "run.outage_over", "it works again", LOG_TEXT("of", "engine"),
-                  LOG_INTEGER("ms", breaker_trouble_ns(breaker, clock_monotonic_ns()) / 1000000));
-        /* So it was the records. Where all are bad, asking after every few would take for ever. */
-        if (breaker->policy.failures_max <= ENGINE_FAILURES_LIMIT / 2)
-            breaker->policy.failures_max *= 2;
-        breaker_success(breaker);
-        run->vouched = true;
+    const bool closed = breaker->state == BREAKER_CLOSED;
+    if (result->finish == FINISH_ERROR) {
+        run->vouched = false;
+        return run_engine_code(run, result->error.code, &result->error, err);
+    }
+    if (result->finish != FINISH_END_TOKEN && result->finish != FINISH_LENGTH) {
+        if (!closed)
+            breaker_failure(breaker, clock_monotonic_ns());
         return DOBBY_OK;
     }
-    run->vouched = false;
-    if (result->finish == FINISH_ERROR)
-        return trip(run, &run->engine_health, "engine", result->error.code, &result->error, err);
-    breaker_failure(breaker, clock_monotonic_ns());
+    outbox_charge(&run->outbox, run->probe_asked);
+    if (!closed) {
+        log_write(LOG_INFO, "run.outage_over", "it works again", LOG_TEXT("of", "engine"),
+                  LOG_INTEGER("ms", breaker_trouble_ns(breaker, clock_monotonic_ns()) / 1000000));
+        /* So it may have been the records. Where all are bad, asking after every few would take for ever. */
+        if (breaker->policy.failures_max <= ENGINE_FAILURES_LIMIT / 2)
+            breaker->policy.failures_max *= 2;
+        run->vouched = true;
+    }
+    breaker_success(breaker);
     return DOBBY_OK;
 }

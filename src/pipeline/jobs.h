@@ -36,6 +36,7 @@ struct job {
     size_t content_length;
     struct waiter *waiters;
     int64_t submitted_ns;
+    uint64_t asked;     /* the number of its request among all that the engine was given */
     uint32_t next_free; /* index, while not used */
     uint32_t chain;     /* index of the next one of its bucket; capacity: none */
 };

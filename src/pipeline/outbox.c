@@ -37,7 +37,7 @@ void outbox_release(struct outbox *outbox)
 struct outbox_entry *outbox_add(struct outbox *outbox, const struct lease *lease, enum outcome_kind kind)
 {
     assert(outbox->count < outbox->capacity);
-    if (outbox->count == 0)
+    if (outbox_due(outbox) == 0)
         outbox->oldest_ns = clock_monotonic_ns();
     struct outbox_entry *entry = &outbox->entries[outbox->count++];
     *entry = (struct outbox_entry){.lease = *lease, .kind = kind};
@@ -56,21 +56,47 @@ struct outbox_entry *outbox_add_reason(struct outbox *outbox, const struct lease
     return entry;
 }
 
-/* What an engine in doubt is no witness against: a try that is to be repeated, and a first one that failed
- * for good. What had failed before that stays. */
-static bool is_doubtful(const struct outbox_entry *entry)
+size_t outbox_due(const struct outbox *outbox)
 {
-    return entry->kind == OUTCOME_RETRY || (entry->kind == OUTCOME_FAILED && entry->lease.tries == 1);
+    return outbox->count - outbox->held;
+}
+
+void outbox_hold(struct outbox *outbox, struct outbox_entry *entry, uint64_t asked)
+{
+    assert(!entry->held);
+    if (outbox->held++ == 0)
+        outbox->held_ns = clock_monotonic_ns();
+    outbox->failed -= entry->kind == OUTCOME_FAILED;
+    entry->held = true;
+    entry->held_at = asked;
+}
+
+static void let_go(struct outbox *outbox, struct outbox_entry *entry)
+{
+    if (outbox_due(outbox) == 0)
+        outbox->oldest_ns = clock_monotonic_ns();
+    outbox->held--;
+    outbox->failed += entry->kind == OUTCOME_FAILED;
+    entry->held = false;
+}
+
+void outbox_charge(struct outbox *outbox, uint64_t asked)
+{
+    const size_t before = outbox->held;
+    for (size_t i = 0; i < outbox->count && outbox->held > 0; i++)
+        if (outbox->entries[i].held && outbox->entries[i].held_at < asked)
+            let_go(outbox, &outbox->entries[i]);
+    if (outbox->held < before) /* what is left is younger */
+        outbox->held_ns = clock_monotonic_ns();
 }
 
 void outbox_pardon(struct outbox *outbox)
 {
-    for (size_t i = 0; i < outbox->count; i++) {
-        struct outbox_entry *entry = &outbox->entries[i];
-        if (!is_doubtful(entry))
+    for (size_t i = 0; i < outbox->count && outbox->held > 0; i++) {
+        if (!outbox->entries[i].held)
             continue;
-        outbox->failed -= entry->kind == OUTCOME_FAILED;
-        entry->kind = OUTCOME_RELEASED;
+        outbox->entries[i].kind = OUTCOME_RELEASED;
+        let_go(outbox, &outbox->entries[i]);
     }
 }
 
@@ -112,26 +138,40 @@ static void count(const struct outcome *outcome, struct run_progress *progress)
     progress->tokens_out += outcome->summary->tokens_out;
 }
 
+/* What store_settle is to be given, in order; returns how many. */
+static size_t choose(struct outbox *outbox)
+{
+    size_t chosen = 0;
+    for (size_t i = 0; i < outbox->count && chosen < LIMIT_BATCH_RECORDS; i++)
+        if (!outbox->entries[i].held)
+            describe(&outbox->entries[i], &outbox->outcomes[chosen++]);
+    return chosen;
+}
+
 dobby_code outbox_settle(struct outbox *outbox, struct store *store, struct run_progress *progress,
                          bool *returned, struct dobby_error *err)
 {
-    size_t settled = outbox->count < LIMIT_BATCH_RECORDS ? outbox->count : LIMIT_BATCH_RECORDS;
+    const size_t chosen = choose(outbox);
     *returned = false;
-    if (settled == 0)
+    if (chosen == 0)
         return DOBBY_OK;
-    for (size_t i = 0; i < settled; i++)
-        describe(&outbox->entries[i], &outbox->outcomes[i]);
-    dobby_code code = store_settle(store, outbox->outcomes, settled, clock_unix_us(), err);
+    dobby_code code = store_settle(store, outbox->outcomes, chosen, clock_unix_us(), err);
     if (code != DOBBY_OK)
         return code;
-    for (size_t i = 0; i < settled; i++) {
-        enum outcome_kind kind = outbox->outcomes[i].kind;
-        *returned = *returned || kind == OUTCOME_RELEASED || kind == OUTCOME_RETRY;
-        count(&outbox->outcomes[i], progress);
-        outbox->failed -= kind == OUTCOME_FAILED;
-        release_entry(&outbox->entries[i]);
+    size_t settled = 0, kept = 0;
+    for (size_t i = 0; i < outbox->count; i++) {
+        struct outbox_entry *entry = &outbox->entries[i];
+        if (entry->held || settled == chosen) {
+            if (kept != i)
+                outbox->entries[kept] = *entry;
+            kept++;
+            continue;
+        }
+        *returned = *returned || entry->kind == OUTCOME_RELEASED || entry->kind == OUTCOME_RETRY;
+        count(&outbox->outcomes[settled++], progress);
+        outbox->failed -= entry->kind == OUTCOME_FAILED;
+        release_entry(entry);
     }
-    outbox->count -= settled;
-    memmove(outbox->entries, outbox->entries + settled, outbox->count * sizeof(outbox->entries[0]));
+    outbox->count = kept;
     return DOBBY_OK;
 }

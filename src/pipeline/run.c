@@ -59,10 +59,10 @@ static dobby_code settle_due(struct run *run, struct dobby_error *err)
 {
     const struct outbox *outbox = &run->outbox;
     bool alone = run->jobs.count == 0 && run->batch.count == 0; /* no company comes */
-    bool due = outbox->count >= RUN_SETTLE_RECORDS || alone ||
+    bool due = outbox_due(outbox) >= RUN_SETTLE_RECORDS || alone ||
                run->store_health.breaker.state != BREAKER_CLOSED ||
                clock_monotonic_ns() - outbox->oldest_ns >= RUN_SETTLE_MS * (int64_t)1000000;
-    if (outbox->count == 0 || !due || !run_store_is_open(run))
+    if (outbox_due(outbox) == 0 || !due || !run_store_is_open(run))
         return DOBBY_OK;
     return settle(run, err);
 }
@@ -79,7 +79,7 @@ static int64_t wait_ns(struct run *run)
     bool open = run_store_is_open(run);
     if (!open)
         least = smaller(least, breaker_wait_ns(&run->store_health.breaker, now_ns));
-    else if (run->outbox.count > 0)
+    else if (outbox_due(&run->outbox) > 0)
         least = smaller(least, run->outbox.oldest_ns + RUN_SETTLE_MS * (int64_t)1000000 - now_ns);
     if (run->engine_health.breaker.state == BREAKER_OPEN)
         least = smaller(least, breaker_wait_ns(&run->engine_health.breaker, now_ns));
@@ -105,8 +105,9 @@ static dobby_code wait_for_work(struct run *run, struct dobby_error *err)
     /* Nothing runs. Sleep only where there is something to wait for: a store or an engine that fails, a
      * command, others' records, or room in an engine's queue that others fill. */
     bool idle = run->dry || run->paused || run->batch.count > 0 || run->jobs.count > 0 ||
-                !run_store_is_open(run) || run->engine_health.breaker.state != BREAKER_CLOSED;
-    if (idle && run->outbox.count == 0)
+                run->outbox.held > 0 || !run_store_is_open(run) ||
+                run->engine_health.breaker.state != BREAKER_CLOSED;
+    if (idle && outbox_due(&run->outbox) == 0)
         clock_sleep_ms(smaller(timeout_ms, IDLE_MS));
     else if (idle)
         clock_sleep_ms(smaller(timeout_ms, 1));
@@ -128,14 +129,16 @@ static dobby_code loop(struct run *run, struct dobby_error *err)
     dobby_code code = DOBBY_OK;
     while (code == DOBBY_OK && (!run->claims_over || run_has_leases(run))) {
         code = run_tick(run, err);
+        if (run->request != RUN_CONTINUE && run->jobs.count == 0)
+            outbox_pardon(&run->outbox); /* nobody will show any more whose failures these are */
         if (code == DOBBY_OK)
             code = settle_due(run, err);
         if (code == DOBBY_OK)
             code = watch_others(run, err);
-        if (code == DOBBY_OK && !run->claims_over)
-            code = run_probe(run, err);
         if (code == DOBBY_OK)
             code = run_feed(run, err);
+        if (code == DOBBY_OK && !run->claims_over)
+            code = run_probe(run, err);
         if (code == DOBBY_OK)
             code = wait_for_work(run, err);
     }
@@ -167,6 +170,7 @@ static void clean_up(struct run *run)
     breaker_success(&run->store_health.breaker); /* its time begins anew: now it is about the leases */
     empty_engine(run);
     run_release_batch(run);
+    outbox_pardon(&run->outbox);
     while (run->outbox.count > 0 && code == DOBBY_OK) {
         bool returned;
         do {

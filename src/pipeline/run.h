@@ -6,7 +6,8 @@
  * 3. A record whose prompt was answered before, in this run or in the store, is not inferred again.
  * 4. What fails and may pass is tried again later, at most attempts_max times; then the record is FAILED.
  * 5. An engine or a store that fails as a whole pauses the run behind a circuit breaker and costs no record
- *    an attempt; after outage_ms_max the run ends with the error, and returns its leases.
+ *    an attempt, also not what failed before that was clear; after outage_ms_max the run ends with the error,
+ *    and returns its leases.
  * 6. A drain (first Ctrl-C, a cap) stops claiming, finishes what is running, returns what is queued. A stop
  *    (second Ctrl-C, a cancel) cancels what is running too. Both leave no lease behind. */
 #ifndef PIPELINE_RUN_H
@@ -50,6 +51,7 @@ struct run_progress {
     uint32_t claimed, outbox;       /* waiting for the engine; waiting to be saved */
     uint32_t sessions;              /* records that may run at once, at present */
     enum breaker_state store_breaker, engine_breaker;
+    dobby_code outage;         /* in a phase of an outage: the last error; else OK */
     struct error_tally errors; /* of records, those skipped as too long too, the engine and the store;
                                 * pardoned ones too */
     int64_t elapsed_ns;
@@ -70,7 +72,7 @@ struct run_options {
 
     /* Caps: each drains the run. 0: none. */
     uint64_t records_max;
-    int64_t time_ms_max;
+    int64_t time_ms_max; /* after it a failing store is waited for a few seconds, not for outage_ms_max */
     uint64_t tokens_inferred_max; /* in and out together, those of discarded results too */
     uint64_t failures_max;        /* records FAILED */
 
@@ -106,7 +108,8 @@ size_t run_leases_max(uint32_t sessions);
 /* Runs on the calling thread. Takes back the leases of owners on this machine that are dead first.
  * *progress holds the totals, after a failure too.
  * Fails: INVALID_ARGUMENT, OUT_OF_MEMORY; with a store's or engine's error that cannot pass, or that has not
- * passed within outage_ms_max (not for one record's fault: that record is FAILED or SKIPPED with the reason).
+ * passed within outage_ms_max (not for one record's fault, in a result or when its prompt is tokenised or
+ * submitted: that record is FAILED or SKIPPED with the reason).
  * OK also when capped, paused and cancelled, drained or stopped: progress->end says which. */
 DOBBY_NODISCARD dobby_code pipeline_run(struct store *store, struct engine *engine,
                                         const struct prompt_template *prompt,

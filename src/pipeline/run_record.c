@@ -87,6 +87,7 @@ static void put_queues(struct json_writer *json, const struct run *run, const st
     put_integer(json, "engine_running", stats->running);
     put_integer(json, "waiting_for_equal", run->jobs.waiters);
     put_integer(json, "outbox", run->outbox.count);
+    put_integer(json, "held", run->outbox.held);
     put_integer(json, "leases_max", run->outbox.capacity);
     json_end_object(json);
     json_key(json, "sessions");

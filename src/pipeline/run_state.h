@@ -91,13 +91,15 @@ struct run {
 
     enum run_request request;
     bool paused;
-    bool stop_limits;   /* the user wants out: outages are not waited for any longer than a moment */
+    bool stop_limits;   /* the user wants out, or the time is over: outages are waited for a moment only */
     bool engine_broken; /* it answered what nobody asked: no other answer is waited for */
     bool cancels_ours;  /* results that say CANCELED are no news */
     struct dependency store_health, engine_health;
-    bool probing; /* a probe is in the engine */
-    bool vouched; /* the last text that came from the engine is a probe's: failures since are the records' */
+    uint64_t asked;  /* requests that the engine was given, probes too; the number of the last one */
+    bool probing;    /* a probe is in the engine */
+    bool vouched;    /* the last text that came from the engine is a probe's */
     uint64_t probes; /* made; the number of the last one */
+    uint64_t probe_asked;
     int64_t probe_sent_ns;
     uint64_t tokens_inferred;
 
@@ -132,6 +134,8 @@ DOBBY_NODISCARD dobby_code run_take_back_dead(struct run *run, struct dobby_erro
 /* ---- feed.c ---- */
 /* Claims records if there is room and submits what is claimed until the engine is as full as it should be. */
 DOBBY_NODISCARD dobby_code run_feed(struct run *run, struct dobby_error *err);
+/* What a prompt fails with that is longer than the engine can take. */
+bool run_is_too_long(dobby_code code);
 /* Gives back what is claimed but not submitted. */
 void run_release_batch(struct run *run);
 /* Renders and tokenises a prompt into run->spans and run->tokens. Fails: as engine_tokenize. */
@@ -152,6 +156,14 @@ DOBBY_NODISCARD dobby_code run_settle_reused(struct run *run, const struct lease
 /* ---- answer.c ---- */
 /* Moves what the engine has finished to the outbox, after waiting for it up to timeout_ms. */
 DOBBY_NODISCARD dobby_code run_take_results(struct run *run, int64_t timeout_ms, struct dobby_error *err);
+/* The engine refused or failed a record's prompt: again later, or for good, once it is clear that it is the
+ * record's fault. The breaker may open and empty the batch. */
+void run_record_failed(struct run *run, const struct lease *lease, const uint8_t key[SHA256_BYTES],
+                       const struct dobby_error *failure);
+/* The same for a job, which is over then: for the records that wait for it too. After a first result the
+ * failure of a second try is none: the first one stands. */
+DOBBY_NODISCARD dobby_code run_job_failed(struct run *run, struct job *job, const struct dobby_error *failure,
+                                          struct dobby_error *err);
 /* Returns jobs' leases without waiting for their results: all, or those that are not in the engine. */
 void run_drop_jobs(struct run *run, bool unsubmitted_only);
 
@@ -159,6 +171,8 @@ void run_drop_jobs(struct run *run, bool unsubmitted_only);
 /* What is due by time: requests, commands, caps, leases, the progress, the run's row. */
 DOBBY_NODISCARD dobby_code run_tick(struct run *run, struct dobby_error *err);
 void run_obey(struct run *run, enum run_request request, enum run_state end, enum run_cap cap);
+/* --max-time. */
+bool run_time_is_over(const struct run *run, int64_t now_ns);
 /* Brings *progress up to date. */
 void run_refresh(struct run *run, bool finished);
 void run_take_command(struct run *run, enum run_command command);
@@ -178,13 +192,12 @@ bool run_store_wait(struct run *run, dobby_code *code, const struct dobby_error 
 /* The same as run_store_code for the engine. What is in it comes back, and no record is charged for it. */
 DOBBY_NODISCARD dobby_code run_engine_code(struct run *run, dobby_code code,
                                            const struct dobby_error *failure, struct dobby_error *err);
-/* One record failed in the engine: the whole may be to blame when many do in a row. */
-DOBBY_NODISCARD dobby_code run_engine_record_failed(struct run *run, const struct lease *lease,
-                                                    const struct dobby_error *failure,
-                                                    struct dobby_error *err);
-/* One record was answered: the engine works. */
-void run_engine_record_good(struct run *run);
-/* Sends a probe when it is time for one. */
+/* One record failed in the engine, and is held in the outbox: the whole may be to blame. */
+void run_engine_record_failed(struct run *run, const struct lease *lease, const struct dobby_error *failure);
+/* One record was answered, by the engine's request of that number: the engine works. */
+void run_engine_record_good(struct run *run, uint64_t asked);
+/* Sends a probe when it is time for one: in an outage, and when nobody else can tell whose failures are held.
+ */
 DOBBY_NODISCARD dobby_code run_probe(struct run *run, struct dobby_error *err);
 DOBBY_NODISCARD dobby_code run_probe_answered(struct run *run, const struct engine_result *result,
                                               struct dobby_error *err);

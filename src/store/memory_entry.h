@@ -40,7 +40,8 @@ struct memory_store {
     char **sources; /* all that were ever synchronised, sorted */
     size_t source_count;
     uint64_t version_number;
-    struct run_row *runs; /* the oldest first; their strings are ours */
+    uint32_t attempt_floor; /* the largest attempt of all removed records: new ones begin with it */
+    struct run_row *runs;   /* the oldest first; their strings are ours */
     size_t run_count, run_capacity;
 };
 
@@ -100,8 +101,6 @@ dobby_code memory_run_lost(struct store *, const char *owner, int64_t now_unix_u
 dobby_code memory_run_list(struct store *, const struct run_filter *, run_visit_fn *, void *context,
                            struct dobby_error *);
 /* memory_versions.c */
-dobby_code memory_versions(struct store *, const char *id, summary_visit_fn *, void *context,
-                           struct dobby_error *);
 dobby_code memory_find_results(struct store *, const uint8_t (*keys)[SHA256_BYTES], size_t count,
                                summary_visit_fn *, void *context, struct dobby_error *);
 dobby_code memory_stale_count(struct store *, const struct provenance_key *, uint64_t *count,

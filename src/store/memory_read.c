@@ -55,6 +55,8 @@ static dobby_code visit_version(const struct entry *entry, size_t at, bool with_
         .summary = version == NULL ? NULL : version->summary,
         .summary_unix_us = version == NULL ? 0 : version->created_us,
         .summary_current = version != NULL && at == entry->current,
+        .summary_of_present_content =
+            version != NULL && memcmp(version->content_sha256, entry->content_sha256, SHA256_BYTES) == 0,
     };
     memcpy(row.content_sha256, entry->content_sha256, SHA256_BYTES);
     return visit(context, &row, err);
@@ -148,8 +150,27 @@ static int compare_reasons(const void *left, const void *right)
     const struct reason_count *b = right;
     int order = compare_count(b->count, a->count);
     if (order == 0)
-        order = strcmp(a->reason, b->reason);
+        order = strcmp(a->kind, b->kind);
     return order != 0 ? order : compare_count(a->state, b->state);
+}
+
+static bool is_of_kind(const char *reason, const char *kind)
+{
+    const size_t length = reason_kind_length(reason);
+    return strlen(kind) == length && memcmp(kind, reason, length) == 0;
+}
+
+static dobby_code add_reason(struct reason_count *row, const char *reason, struct dobby_error *err)
+{
+    row->count++;
+    if (strcmp(reason, row->example) >= 0)
+        return DOBBY_OK;
+    char *example = strdup(reason);
+    if (example == NULL)
+        return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "a reason");
+    free(row->example);
+    row->example = example;
+    return DOBBY_OK;
 }
 
 dobby_code memory_reasons(struct store *store, struct reason_counts *out, struct dobby_error *err)
@@ -162,20 +183,19 @@ dobby_code memory_reasons(struct store *store, struct reason_counts *out, struct
             continue;
         size_t at = 0;
         while (at < out->count &&
-               (out->rows[at].state != entry->state || strcmp(out->rows[at].reason, entry->reason) != 0))
+               (out->rows[at].state != entry->state || !is_of_kind(entry->reason, out->rows[at].kind)))
             at++;
-        if (at < out->count) {
-            out->rows[at].count++;
-            continue;
-        }
-        dobby_code code = reason_counts_add(out, entry->reason, entry->state, 1, err);
+        dobby_code code = at < out->count ? add_reason(&out->rows[at], entry->reason, err)
+                                          : reason_counts_add(out, entry->reason, entry->state, 1, err);
         if (code != DOBBY_OK)
             return code;
     }
     if (out->count > 0)
         qsort(out->rows, out->count, sizeof *out->rows, compare_reasons);
-    while (out->count > LIMIT_REASON_ROWS)
-        free(out->rows[--out->count].reason);
+    while (out->count > LIMIT_REASON_ROWS) {
+        free(out->rows[--out->count].kind);
+        free(out->rows[out->count].example);
+    }
     return DOBBY_OK;
 }
 

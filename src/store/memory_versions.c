@@ -20,18 +20,6 @@ static dobby_code visit_summary(const struct entry *entry, size_t at, size_t key
     return visit(context, &row, err);
 }
 
-dobby_code memory_versions(struct store *store, const char *id, summary_visit_fn *visit, void *context,
-                           struct dobby_error *err)
-{
-    struct entry *entry = NULL;
-    dobby_code code = memory_find_one((struct memory_store *)store, id, &entry, err);
-    if (code != DOBBY_OK)
-        return code;
-    for (size_t i = entry->version_count; i > 0 && code == DOBBY_OK; i--)
-        code = visit_summary(entry, i - 1, 0, visit, context, err);
-    return code;
-}
-
 dobby_code memory_find_results(struct store *store, const uint8_t (*keys)[SHA256_BYTES], size_t count,
                                summary_visit_fn *visit, void *context, struct dobby_error *err)
 {

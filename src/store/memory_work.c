@@ -29,33 +29,48 @@ static int compare_order(const void *left, const void *right)
     return (a->order > b->order) - (a->order < b->order);
 }
 
-/* Whether the entry is in this state and, with due, waits for a time that has come. Sets *due_us. */
-static bool is_candidate(const struct entry *entry, enum record_state state, bool due, int64_t now_us,
-                         int64_t *due_us)
+enum candidate_kind {
+    CANDIDATE_READY,
+    CANDIDATE_DUE,
+    CANDIDATE_TOO_FAR_AHEAD,
+    CANDIDATE_EXPIRED,
+    CANDIDATE_KINDS
+};
+
+/* Whether the entry is such a candidate. Sets *due_us. */
+static bool is_candidate(const struct entry *entry, enum candidate_kind kind, int64_t now_us, int64_t *due_us)
 {
-    int64_t time_us = entry->state == RECORD_LEASED ? entry->lease_until_us : entry->retry_us;
-    *due_us = due ? time_us : 0;
-    bool waits = state == RECORD_LEASED || time_us != 0;
-    return entry->state == state && waits == due && (!due || time_us <= now_us);
+    const int64_t ahead_us = now_us + LIMIT_RETRY_WAIT_MS * INT64_C(1000);
+    const bool pending = entry->state == RECORD_PENDING;
+    *due_us = pending ? entry->retry_us : entry->lease_until_us;
+    switch (kind) {
+    case CANDIDATE_READY:
+        return pending && entry->retry_us == 0;
+    case CANDIDATE_DUE:
+        return pending && entry->retry_us != 0 && entry->retry_us <= now_us;
+    case CANDIDATE_TOO_FAR_AHEAD:
+        return pending && entry->retry_us != 0 && entry->retry_us > ahead_us;
+    case CANDIDATE_EXPIRED:
+        return entry->state == RECORD_LEASED && entry->lease_until_us <= now_us;
+    case CANDIDATE_KINDS:
+        break;
+    }
+    return false;
 }
 
 /* Up to limit of each kind of candidate, then of these what was put first; *count is at most limit. */
 static struct candidate *find_candidates(const struct memory_store *memory, int64_t now_us, size_t limit,
                                          size_t *count)
 {
-    static const struct {
-        enum record_state state;
-        bool due;
-    } kinds[] = {{RECORD_PENDING, false}, {RECORD_PENDING, true}, {RECORD_LEASED, true}};
     size_t found = 0;
-    struct candidate *candidates = calloc(3 * memory->count + 1, sizeof *candidates);
+    struct candidate *candidates = calloc(CANDIDATE_KINDS * memory->count + 1, sizeof *candidates);
     if (candidates == NULL)
         return NULL;
-    for (size_t k = 0; k < 3; k++) {
+    for (int kind = 0; kind < CANDIDATE_KINDS; kind++) {
         const size_t first = found;
         for (size_t i = 0; i < memory->count; i++) {
             int64_t due_us = 0;
-            if (is_candidate(memory->entries[i], kinds[k].state, kinds[k].due, now_us, &due_us))
+            if (is_candidate(memory->entries[i], (enum candidate_kind)kind, now_us, &due_us))
                 candidates[found++] = (struct candidate){memory->entries[i], due_us, i};
         }
         qsort(candidates + first, found - first, sizeof *candidates, compare_due);

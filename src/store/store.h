@@ -17,7 +17,8 @@
  *
  * 1. A result and its record's new state commit in one transaction, guarded by the lease's attempt.
  * 2. A call either applies wholly or not at all.
- * 3. A record whose attempt has moved on is not touched: store_settle reports it as stale.
+ * 3. A record whose attempt has moved on is not touched: store_settle reports it as stale. No id sees an
+ * attempt twice, also when its record is removed and put again.
  * 4. Times are the caller's (unix microseconds), so that tests own the clock. They order nothing and guard
  *    nothing: a clock that jumps can make a lease expire too early (its result is refused as stale and the
  *    record done again) or too late (store_release_owner ends it as soon as its owner is known to be dead),
@@ -73,7 +74,7 @@ struct record {
     uint32_t first_line, last_line, position;
     const char *content;
     size_t content_length;
-    uint32_t attempt; /* of this lease, from 1 */
+    uint32_t attempt; /* of this lease; no other lease of this id has it, ever */
     uint32_t tries;   /* this lease included: leases that count against the record */
 };
 
@@ -134,12 +135,14 @@ struct store_counts {
     uint64_t summaries;
     uint64_t tokens_in, tokens_out; /* of the current summaries */
 };
+/* Reasons of a kind: what stands before the colon is equal, "ungrounded: 'x' is not in the source". */
 struct reason_count {
-    char *reason;
+    char *kind;
+    char *example; /* one whole reason, the first in byte order; the kind where that is all */
     enum record_state state;
     uint64_t count;
 };
-struct reason_counts { /* most frequent first, then by text */
+struct reason_counts { /* most frequent first, then by kind */
     struct reason_count *rows;
     size_t count;
 };
@@ -166,7 +169,8 @@ struct record_row {
     int64_t retry_unix_us;         /* PENDING after a RETRY: not before then; else 0 */
     const struct summary *summary; /* the current one; NULL where none */
     int64_t summary_unix_us;
-    bool summary_current; /* false only in a listing with_versions */
+    bool summary_current;            /* false only in a listing with_versions */
+    bool summary_of_present_content; /* false: of what the record held before */
 };
 struct record_filter {
     enum record_state state; /* RECORD_UNKNOWN: all */
@@ -221,9 +225,10 @@ DOBBY_NODISCARD dobby_code store_sync_end(struct store *store, const char *path_
 
 /* Leases up to limit (at most LIMIT_BATCH_RECORDS, and LIMIT_BATCH_CONTENT_BYTES of content) records to owner
  * until lease_until_unix_us; attempt + 1 and tries + 1 each. Candidates are PENDING ones in the order in
- * which they were put, PENDING ones whose retry has come and LEASED ones whose lease has expired, these two
- * in the order of those times; limit of each, then what was put first. An empty batch means that there is
- * nothing to claim before out->next_unix_us, and when that is 0, that nothing is left. */
+ * which they were put, PENDING ones whose retry has come, PENDING ones whose retry is more than
+ * LIMIT_RETRY_WAIT_MS ahead, and LEASED ones whose lease has expired, these three in the order of those
+ * times; limit of each, then what was put first. An empty batch means that there is nothing to claim before
+ * out->next_unix_us, and when that is 0, that nothing is left. */
 DOBBY_NODISCARD dobby_code store_claim(struct store *store, const char *owner, int64_t now_unix_us,
                                        int64_t lease_until_unix_us, size_t limit, struct record_batch *out,
                                        struct dobby_error *err);
@@ -247,7 +252,7 @@ DOBBY_NODISCARD dobby_code store_release_owner(struct store *store, const char *
 /* Costs the same at any number of records. */
 DOBBY_NODISCARD dobby_code store_count(struct store *store, struct store_counts *out,
                                        struct dobby_error *err);
-/* Why records are failed, skipped or degraded: the LIMIT_REASON_ROWS most frequent reasons. */
+/* Why records are failed, skipped or degraded: the LIMIT_REASON_ROWS most frequent kinds of reasons. */
 DOBBY_NODISCARD dobby_code store_reasons(struct store *store, struct reason_counts *out,
                                          struct dobby_error *err);
 /* Visits in the order of source, path, position. Streams: memory does not grow with the rows; takes no lease

@@ -56,6 +56,11 @@ static void *grow_if_full(void *rows, size_t count, size_t size)
     return realloc(rows, (count == 0 ? 1 : count * 2) * size);
 }
 
+size_t reason_kind_length(const char *reason)
+{
+    return strcspn(reason, ":");
+}
+
 dobby_code reason_counts_add(struct reason_counts *counts, const char *reason, enum record_state state,
                              uint64_t count, struct dobby_error *err)
 {
@@ -63,17 +68,25 @@ dobby_code reason_counts_add(struct reason_counts *counts, const char *reason, e
     if (rows == NULL)
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "%zu reasons", counts->count);
     counts->rows = rows;
-    char *copy = strdup(reason);
-    if (copy == NULL)
+    struct reason_count row = {.kind = strndup(reason, reason_kind_length(reason)),
+                               .example = strdup(reason),
+                               .state = state,
+                               .count = count};
+    if (row.kind == NULL || row.example == NULL) {
+        free(row.kind);
+        free(row.example);
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "%zu reasons", counts->count);
-    rows[counts->count++] = (struct reason_count){.reason = copy, .state = state, .count = count};
+    }
+    rows[counts->count++] = row;
     return DOBBY_OK;
 }
 
 void reason_counts_release(struct reason_counts *counts)
 {
-    for (size_t i = 0; i < counts->count; i++)
-        free(counts->rows[i].reason);
+    for (size_t i = 0; i < counts->count; i++) {
+        free(counts->rows[i].kind);
+        free(counts->rows[i].example);
+    }
     free(counts->rows);
     *counts = (struct reason_counts){0};
 }

@@ -11,7 +11,9 @@ DOBBY_NODISCARD dobby_code record_batch_open(struct record_batch *batch, size_t 
  * Fails: OUT_OF_MEMORY. */
 DOBBY_NODISCARD dobby_code record_batch_add(struct record_batch *batch, const struct record *record,
                                             struct dobby_error *err);
-/* Appends a row; reason is copied. Fails: OUT_OF_MEMORY. */
+/* Bytes of the reason's kind. */
+size_t reason_kind_length(const char *reason);
+/* Appends a row for a reason's kind, with it as the example; copied. Fails: OUT_OF_MEMORY. */
 DOBBY_NODISCARD dobby_code reason_counts_add(struct reason_counts *counts, const char *reason,
                                              enum record_state state, uint64_t count,
                                              struct dobby_error *err);

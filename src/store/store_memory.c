@@ -163,6 +163,7 @@ static dobby_code memory_put(struct store *store, const struct record_input *rec
         if (at < memory->count) {
             merge(memory->entries[at], made[i], counts);
         } else {
+            made[i]->attempt = memory->attempt_floor;
             memory->entries[memory->count++] = made[i];
             counts->added++;
         }
@@ -191,6 +192,8 @@ static dobby_code memory_sync_end(struct store *store, const char *path_scope, s
     for (size_t i = 0; i < memory->count; i++) {
         struct entry *entry = memory->entries[i];
         if (!entry->seen && strcmp(entry->source, memory->source) == 0 && in_scope(entry->path, path_scope)) {
+            if (entry->attempt > memory->attempt_floor)
+                memory->attempt_floor = entry->attempt;
             entry_free(entry);
             counts->removed++;
         } else {
@@ -224,7 +227,6 @@ static const struct store_ops ops = {
     .run_command = memory_run_command,
     .run_lost = memory_run_lost,
     .run_list = memory_run_list,
-    .versions = memory_versions,
     .find_results = memory_find_results,
     .stale_count = memory_stale_count,
     .cuts = memory_cuts,

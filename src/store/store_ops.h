@@ -42,8 +42,6 @@ struct store_ops {
     dobby_code (*run_list)(struct store *, const struct run_filter *, run_visit_fn *, void *context,
                            struct dobby_error *);
 
-    dobby_code (*versions)(struct store *, const char *id, summary_visit_fn *, void *context,
-                           struct dobby_error *);
     dobby_code (*find_results)(struct store *, const uint8_t (*keys)[SHA256_BYTES], size_t count,
                                summary_visit_fn *, void *context, struct dobby_error *);
     dobby_code (*stale_count)(struct store *, const struct provenance_key *, uint64_t *count,

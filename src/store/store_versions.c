@@ -5,20 +5,6 @@
 #include "store/store_check.h"
 #include "store/store_ops.h"
 
-dobby_code store_versions(struct store *store, const char *id, summary_visit_fn *visit, void *context,
-                          struct dobby_error *err)
-{
-    dobby_code code = store_check_free(store, "store_versions", err);
-    if (code == DOBBY_OK)
-        code = store_check_text(id, "id", 1, LIMIT_RECORD_ID_BYTES, err);
-    if (code != DOBBY_OK)
-        return code;
-    store->visiting = true;
-    code = store->ops->versions(store, id, visit, context, err);
-    store->visiting = false;
-    return code;
-}
-
 dobby_code store_find_results(struct store *store, const uint8_t (*keys)[SHA256_BYTES], size_t count,
                               summary_visit_fn *visit, void *context, struct dobby_error *err)
 {

@@ -1,6 +1,6 @@
-/* Versions: all summaries that a record ever got live side by side and one of them is current; and what is
- * done with them: finding equal results, counting and redoing stale ones, and what is cut otherwise than
- * wanted.
+/* Versions: all summaries that a record ever got live side by side and one of them is current (store_list
+ * shows them, with_versions); and what is done with them: finding equal results, counting and redoing stale
+ * ones, and what is cut otherwise than wanted.
  *
  * A record's current summary is stale when the provenance that settings want is not its own. A version is of
  * the record's present content or of an earlier one; only the former can be made current again. */
@@ -24,11 +24,6 @@ typedef dobby_code summary_visit_fn(void *context, const struct summary_row *row
 struct provenance_key {
     const char *model_fingerprint, *precision, *sampling, *template_id;
 };
-
-/* Visits all summaries of the one record whose id is or begins with id, the newest first; none is fine.
- * Fails: STORE_NOT_FOUND, STORE_AMBIGUOUS_ID. */
-DOBBY_NODISCARD dobby_code store_versions(struct store *store, const char *id, summary_visit_fn *visit,
-                                          void *context, struct dobby_error *err);
 
 /* For each of the keys that any summary of the store has, current or not, visits one such summary: the one
  * stored first. In the order of keys; count at most LIMIT_BATCH_RECORDS. Reads only. Equal keys are equal

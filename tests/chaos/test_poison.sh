@@ -34,4 +34,16 @@ same "the run says that records failed" "$status" 3
 settled "forty bad records in a row" 41
 same "each had its attempts" "$(query 'SELECT min(tries), max(tries) FROM record WHERE state = 5')" "$tries|$tries"
 same "no good one was tried twice" "$(query 'SELECT count(*) FROM record WHERE tries > 1 AND state <> 5')" 0
+
+# And one that the engine does not even take, among a thousand more.
+export DOBBY_ENGINE_NULL_FAIL_KIND=refused
+echo "/* poison for the engine, refused */" >source/scale_001600_refused.c
+add_records 1000
+records=$((records + 1))
+start worker
+await worker
+same "the run says that a record was refused" "$status" 3
+settled "a refused record" 42
+same "it was tried once" "$(query "SELECT tries FROM record WHERE path LIKE '%refused.c'")" 1
+same "the others once each" "$(query 'SELECT count(*) FROM record WHERE tries > 1 AND state <> 5')" 0
 finish

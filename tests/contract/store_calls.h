@@ -260,14 +260,6 @@ static inline dobby_code see_summary(void *context, const struct summary_row *ro
     return DOBBY_OK;
 }
 
-static inline dobby_code do_versions(struct store *store, struct dobby_error *err)
-{
-    unsigned count = 0;
-    dobby_code code = store_versions(store, "1", see_summary, &count, err);
-    assert_true(code != DOBBY_OK || count == 1);
-    return code;
-}
-
 static inline dobby_code do_find_results(struct store *store, struct dobby_error *err)
 {
     unsigned count = 0;
@@ -353,7 +345,6 @@ static const struct store_call store_calls[] = {
     {"run_command", do_run_command},
     {"run_lost", do_run_lost},
     {"run_list", do_run_list},
-    {"versions", do_versions},
     {"find_results", do_find_results},
     {"stale_count", do_stale_count},
     {"source_known", do_source_known},

@@ -122,7 +122,10 @@ static inline dobby_code dump_row(void *context, const struct record_row *row, s
             hex, summary->text, summary->confidence, summary->model, summary->model_fingerprint,
             summary->precision, summary->sampling, summary->template_id, summary->engine, summary->tokens_in,
             summary->tokens_out, summary->inference_ms, row->summary_unix_us,
-            row->summary_current ? "current" : "old", summary->reused ? " reused " : " ",
+            row->summary_current              ? "current"
+            : row->summary_of_present_content ? "old"
+                                              : "old, of old content",
+            summary->reused ? " reused " : " ",
             summary->degraded_reason == NULL ? "-" : summary->degraded_reason);
     }
     return code == DOBBY_OK ? buffer_append_string(out, "\n", err) : code;
@@ -185,8 +188,9 @@ static inline char *dump_store(struct store *store)
                                    counts.total, counts.summaries, counts.tokens_in, counts.tokens_out));
     ASSERT_OK(store_reasons(store, &reasons, err));
     for (size_t i = 0; i < reasons.count; i++)
-        ASSERT_OK(buffer_append_format(&out, err, "%s %s %" PRIu64 "\n", reasons.rows[i].reason,
-                                       record_state_name(reasons.rows[i].state), reasons.rows[i].count));
+        ASSERT_OK(buffer_append_format(&out, err, "%s %s %s %" PRIu64 "\n", reasons.rows[i].kind,
+                                       reasons.rows[i].example, record_state_name(reasons.rows[i].state),
+                                       reasons.rows[i].count));
     reason_counts_release(&reasons);
     ASSERT_OK(store_owners(store, &owners, err));
     for (size_t i = 0; i < owners.count; i++)

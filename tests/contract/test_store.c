@@ -336,6 +336,45 @@ static void stale_outcomes_leave_the_others_alone(void **state)
     assert_string_equal(get_row(store, "r01").summary, "two");
 }
 
+/* A record is removed while a worker has it, and put again: what the worker brings is of what is gone. */
+static void a_removed_records_lease_settles_nothing(void **state)
+{
+    static const struct {
+        const char *name, *next_owner, *next_source;
+        bool released; /* the lease went back before the record was removed */
+    } cases[] = {
+        {.name = "claimed by another", .next_owner = "v", .next_source = "/src"},
+        {.name = "claimed by the same run", .next_owner = "w", .next_source = "/src"},
+        {.name = "the id is another source's now", .next_owner = "w", .next_source = "/other"},
+        {.name = "the lease had gone back", .next_owner = "w", .next_source = "/src", .released = true},
+    };
+    struct store *store = *state;
+    struct record_input first = make_input("a", "a.c", "one"), second = make_input("a", "a.c", "two");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct record_batch batch;
+        uint64_t released = 0;
+        (void)sync_source(store, "/other", NULL, 0, "", SECOND);
+        (void)sync_source(store, "/src", &first, 1, "", SECOND);
+        ASSERT_OK(store_claim(store, "w", SECOND, 60 * SECOND, 1, &batch, err));
+        assert_int_equal(batch.count, 1);
+        const uint32_t late = batch.records[0].attempt;
+        record_batch_release(&batch);
+        if (cases[i].released)
+            ASSERT_OK(store_release_owner(store, "w", SECOND, &released, err));
+        (void)sync_source(store, "/src", NULL, 0, "", SECOND);
+        (void)sync_source(store, cases[i].next_source, &second, 1, "", SECOND);
+        assert_true(settle(store, "a", late, OUTCOME_COMPLETED, 1, SECOND));
+        ASSERT_OK(store_claim(store, cases[i].next_owner, SECOND, 60 * SECOND, 1, &batch, err));
+        assert_int_equal(batch.count, 1);
+        assert_int_equal(batch.records[0].tries, 1);
+        if (!settle(store, "a", late, OUTCOME_COMPLETED, 1, SECOND))
+            fail_msg("%s: the late result was stored", cases[i].name);
+        assert_int_equal(get_row(store, "a").state, RECORD_LEASED);
+        assert_false(settle(store, "a", batch.records[0].attempt, OUTCOME_COMPLETED, 2, SECOND));
+        record_batch_release(&batch);
+    }
+}
+
 static void owners_are_listed_and_released(void **state)
 {
     struct store *store = *state;
@@ -487,6 +526,7 @@ int main(void)
         SUITE_TEST(renewed_leases_hold),
         SUITE_TEST(outcomes_lead_to_their_states),
         SUITE_TEST(stale_outcomes_leave_the_others_alone),
+        SUITE_TEST(a_removed_records_lease_settles_nothing),
         SUITE_TEST(owners_are_listed_and_released),
         SUITE_TEST(claims_are_bounded_in_bytes),
         SUITE_TEST(bad_arguments_are_refused),

@@ -78,6 +78,23 @@ static void step_claim(struct store *store, uint64_t *random, int64_t now_us, st
     record_batch_release(&batch);
 }
 
+static dobby_code copy_attempt(void *context, const struct record_row *row, struct dobby_error *err)
+{
+    uint32_t *attempt = context;
+    (void)err;
+    *attempt = row->attempt;
+    return DOBBY_OK;
+}
+
+/* Mostly that of the record's last lease. */
+static uint32_t some_attempt(struct store *store, const char *id, uint64_t *random)
+{
+    uint32_t attempt = 0;
+    ASSERT_OK(store_list(store, &(struct record_filter){.id_prefix = id, .id_whole = true}, copy_attempt,
+                         &attempt, err));
+    return below(random, 4) > 0 ? attempt : attempt > 0 && below(random, 2) == 0 ? attempt - 1 : attempt + 1;
+}
+
 static void step_settle(struct store *store, uint64_t *random, int64_t now_us, struct trace *trace)
 {
     struct summary summaries[BATCH];
@@ -91,9 +108,11 @@ static void step_settle(struct store *store, uint64_t *random, int64_t now_us, s
         summaries[i].reused = below(random, 4) == 0;
         summaries[i].template_id = below(random, 3) == 0 ? "nano@3" : summaries[i].template_id;
         summaries[i].engine = below(random, 3) == 0 ? "0.2.0 ref" : summaries[i].engine;
-        outcomes[i] = make_outcome(PICK(random, ids), 1 + below(random, 3), kind, &summaries[i]);
+        const char *id = PICK(random, ids);
+        outcomes[i] = make_outcome(id, some_attempt(store, id, random), kind, &summaries[i]);
         if (kind == OUTCOME_RETRY)
-            outcomes[i].retry_unix_us = now_us + below(random, 60);
+            outcomes[i].retry_unix_us =
+                now_us + below(random, 60) + (below(random, 4) == 0 ? LIMIT_RETRY_WAIT_MS * 1000LL : 0);
     }
     note(trace, "settle", store_settle(store, outcomes, count, now_us, NULL));
     for (size_t i = 0; i < count; i++)
@@ -143,7 +162,7 @@ static void step_versions(struct store *store, uint64_t *random, int64_t now_us,
                                   .id_prefix = below(random, 2) == 0 ? NULL : PICK(random, ids),
                                   .id_whole = below(random, 2) == 0,
                                   .limit = below(random, 3)};
-    switch (below(random, 4)) {
+    switch (below(random, 3)) {
     case 0:
         for (size_t i = 0; i < 2; i++)
             memcpy(keys[i], make_summary(below(random, 12), "").result_key, SHA256_BYTES);
@@ -151,9 +170,6 @@ static void step_versions(struct store *store, uint64_t *random, int64_t now_us,
              store_find_results(store, (const uint8_t(*)[SHA256_BYTES])keys, 2, note_version, trace, NULL));
         break;
     case 1:
-        note(trace, "versions", store_versions(store, PICK(random, ids), note_version, trace, NULL));
-        break;
-    case 2:
         note(trace, "count", store_stale_count(store, want, &count, NULL));
         note(trace, "stale", count);
         note(trace, "redo", store_requeue_stale(store, want, now_us, 0, &redone, NULL));

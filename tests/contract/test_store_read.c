@@ -184,24 +184,38 @@ static void visitors_stop_the_listing_and_keep_off_the_handle(void **state)
     assert_int_equal(counts.total, 3);
 }
 
+/* By kind, what stands before the colon, with one example. */
 static void reasons_come_most_frequent_first(void **state)
 {
     struct store *store = *state;
-    static const char *const reasons[] = {"b", "a", "b", "c", "c"};
-    static const char *const ids[] = {"1", "2", "3", "4", "5"};
-    struct record_input inputs[5];
-    for (size_t i = 0; i < 5; i++) {
+    static const char *const reasons[] = {"b", "a", "b: y: 2", "c", "c", "b: x: 1", ": odd", "b", "c:"};
+    enum { COUNT = sizeof reasons / sizeof reasons[0] };
+    struct record_input inputs[COUNT];
+    char ids[COUNT][2];
+    for (size_t i = 0; i < COUNT; i++) {
+        (void)snprintf(ids[i], sizeof ids[i], "%zu", i % 10);
         inputs[i] = make_input(ids[i], "x", "x");
         inputs[i].skip_reason = reasons[i];
     }
-    (void)sync_source(store, "/src", inputs, 5, "", SECOND);
+    (void)sync_source(store, "/src", inputs, COUNT, "", SECOND);
+    /* Another state's are apart. */
+    struct record_input work = make_input("w", "w", "x");
+    (void)sync_source(store, "/other", &work, 1, "", SECOND);
+    assert_claims(store, "w", SECOND, 1, "w:1 ");
+    struct outcome outcome = make_outcome("w", 1, OUTCOME_SKIPPED, NULL);
+    outcome.kind = OUTCOME_FAILED;
+    outcome.error_id = "INFER-0005";
+    outcome.reason = "b: of another state";
+    ASSERT_OK(store_settle(store, &outcome, 1, SECOND, err));
     struct reason_counts counts;
     ASSERT_OK(store_reasons(store, &counts, err));
-    char text[64] = "";
+    char text[256] = "";
     for (size_t i = 0; i < counts.count; i++)
-        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "%s%d ", counts.rows[i].reason,
-                       (int)counts.rows[i].count);
-    assert_string_equal(text, "b2 c2 a1 ");
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "%s %d %s '%s'|", counts.rows[i].kind,
+                       (int)counts.rows[i].count, record_state_name(counts.rows[i].state),
+                       counts.rows[i].example);
+    assert_string_equal(text, "b 4 skipped 'b'|c 3 skipped 'c'| 1 skipped ': odd'|a 1 skipped 'a'|"
+                              "b 1 failed 'b: of another state'|");
     reason_counts_release(&counts);
     reason_counts_release(&counts);
 }

@@ -131,6 +131,22 @@ static void ready_due_and_expired_come_in_order_of_put(void **state)
     assert_claims(store, "v", 70 * SECOND, 8, "r03:2 r04:1 r05:1 ");
 }
 
+/* A clock was put back since a retry was set: it waits no longer than a retry ever does. */
+static void a_retry_too_far_ahead_is_due(void **state)
+{
+    struct store *store = *state;
+    const int64_t now_us = 8000LL * SECOND, most_us = LIMIT_RETRY_WAIT_MS * 1000LL;
+    put_many(store, 4);
+    assert_claims(store, "w", now_us, 3, "r00:1 r01:1 r02:1 ");
+    settle_retry(store, "r00", 1, now_us + 2 * most_us, now_us);
+    settle_retry(store, "r01", 1, now_us + most_us, now_us);
+    settle_retry(store, "r02", 1, now_us + most_us + 1, now_us);
+    assert_claims(store, "w", now_us, 8, "r00:2 r02:2 r03:1 ");
+    assert_int_equal(next_time(store, "w", now_us, 8), now_us + most_us);
+    /* Put back by an hour. */
+    assert_claims(store, "w", now_us - 3600LL * SECOND, 8, "r01:2 ");
+}
+
 /* However the clock jumps, nothing is lost and nothing is stored twice. */
 static void clocks_may_jump(void **state)
 {
@@ -151,14 +167,17 @@ static void clocks_may_jump(void **state)
         int64_t then_us = now_us + cases[i].jump_us;
         (void)sync_source(store, "/src", NULL, 0, "", now_us);
         put_many(store, 1);
-        assert_claims(store, "alive", now_us, 1, "r00:1 ");
+        ASSERT_OK(store_claim(store, "alive", now_us, now_us + 60 * SECOND, 1, &batch, err));
+        assert_int_equal(batch.count, 1);
+        const uint32_t first = batch.records[0].attempt;
+        record_batch_release(&batch);
         ASSERT_OK(store_claim(store, "jumped", then_us, then_us + 60 * SECOND, 1, &batch, err));
         if (batch.count != cases[i].claimable)
             fail_msg("%s: %zu records claimed", cases[i].name, batch.count);
         record_batch_release(&batch);
         /* The lease that is over cannot settle; the one that holds can, once. */
-        uint32_t attempt = cases[i].claimable ? 2 : 1;
-        assert_int_equal(settle(store, "r00", 1, OUTCOME_COMPLETED, 1, now_us), cases[i].claimable);
+        uint32_t attempt = cases[i].claimable ? first + 1 : first;
+        assert_int_equal(settle(store, "r00", first, OUTCOME_COMPLETED, 1, now_us), cases[i].claimable);
         if (cases[i].claimable)
             assert_false(settle(store, "r00", attempt, OUTCOME_COMPLETED, 2, then_us));
         assert_true(settle(store, "r00", attempt, OUTCOME_COMPLETED, 3, now_us));
@@ -338,6 +357,7 @@ int main(void)
         SUITE_TEST(a_release_forgets_only_the_lease),
         SUITE_TEST(claims_say_when_to_come_back),
         SUITE_TEST(ready_due_and_expired_come_in_order_of_put),
+        SUITE_TEST(a_retry_too_far_ahead_is_due),
         SUITE_TEST(clocks_may_jump),
         SUITE_TEST(requeue_chooses),
         SUITE_TEST(requeued_records_keep_their_summary_until_it_is_replaced),

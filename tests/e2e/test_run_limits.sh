@@ -21,6 +21,14 @@ ingest() {
 }
 export DOBBY_DB=sqlite:test.db DOBBY_ENGINE_KIND=null
 
+# ---- one of each ----
+ingest 2
+ends "one record" 0 "$program" run --max-records 1
+grep -q '^1 record in ' out && grep -q '^1 record is left: dobby run$' out || fail "one is no plural" "$(cat out)"
+"$program" run --max-records 1 >out && grep -q '^1 record in ' out || fail "the other one" "$(cat out)"
+ingest 1
+grep -q ': 1 file, 1 of them text, 1 chunk, ' ingest.out || fail "one file is no plural" "$(cat ingest.out)"
+
 # ---- caps ----
 ingest 60
 ends "--max-records ends with 0" 0 "$program" run --max-records 10 --json

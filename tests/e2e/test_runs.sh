@@ -136,7 +136,7 @@ same "nothing failed" "$("$program" retry)" "nothing to retry"
 printf 'int poison(void);\n' >source/poison.c
 printf 'int venom(void);\n' >source/venom.c
 check "ingest two more" "$program" ingest source
-DOBBY_ENGINE_NULL_FAIL_MARKER=void "$program" run >run.out 2>&1
+DOBBY_ENGINE_NULL_FAIL_MARKER='(void);' "$program" run >run.out 2>&1
 same "both fail" "$?" 3
 poison=$("$program" list --state failed --path poison.c --json | jq -r '.[0].id')
 good=$("$program" list --state completed --limit 1 --json | jq -r '.[0].id')
@@ -169,7 +169,7 @@ check "run with enough tokens" "$program" run
 same "it is completed" "$("$program" list --id "$short" --json | jq -r '.[0].state')" completed
 
 # ---- versions ----
-same "both versions are there" "$("$program" list --versions --id "$short" --json | jq -c '[.[].current]')" '[true,false]'
+same "both versions are there" "$("$program" list --versions --id "$short" --json | jq -c '[.[] | [.current, .of_present_content]]')" '[[true,true],[false,true]]'
 same "the newest first" "$("$program" list --versions --id "$short" --json | jq -c '[.[] | (.summary | length)] | .[0] > .[1]')" true
 same "a record without versions is there too" "$("$program" list --versions --json | jq 'map(.id) | unique | length')" 403
 check "versions for people" "$program" list --versions --id "$short"

@@ -69,6 +69,8 @@ static dobby_code code_of_result(int extended_result)
 {
     if (extended_result == SQLITE_IOERR_NOMEM)
         return DOBBY_OUT_OF_MEMORY;
+    if (extended_result == SQLITE_READONLY_DBMOVED)
+        return DOBBY_STORE_MOVED;
     switch (extended_result & 0xFF) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -263,11 +265,26 @@ dobby_code sqlite_columns_check(struct sqlite_handle *handle, struct dobby_error
 
 /* ---- transactions ---- */
 
+/* A file that is open can be written when no name leads to it any more, and what is written there is lost.
+ * The log of that name may be another database's by now: closing must leave it alone. */
+static dobby_code check_in_place(struct sqlite_handle *handle, struct dobby_error *err)
+{
+    int moved = 0;
+    if (sqlite3_file_control(handle->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || moved == 0)
+        return DOBBY_OK;
+    sqlite3_db_config(handle->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    return DOBBY_FAIL(err, DOBBY_STORE_MOVED, "%s is not the file that was opened", handle->path);
+}
+
 dobby_code sqlite_write_begin(struct sqlite_handle *handle, struct dobby_error *err)
 {
     if (handle->access == SQLITE_ACCESS_READ)
         return DOBBY_FAIL(err, DOBBY_STORE_READ_ONLY, "%s was opened for reading", handle->path);
-    return sqlite_execute(handle, "BEGIN IMMEDIATE", err);
+    dobby_code code = sqlite_execute(handle, "BEGIN IMMEDIATE", err);
+    /* Only now: others may have held the lock for long. */
+    if (code == DOBBY_OK)
+        code = check_in_place(handle, err);
+    return code == DOBBY_OK ? DOBBY_OK : sqlite_write_end(handle, code, err);
 }
 
 dobby_code sqlite_write_end(struct sqlite_handle *handle, dobby_code code, struct dobby_error *err)

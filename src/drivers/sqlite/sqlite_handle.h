@@ -83,7 +83,7 @@ DOBBY_NODISCARD dobby_code sqlite_columns_check(struct sqlite_handle *handle, st
 /* ---- transactions ---- */
 
 /* Takes the write lock, waiting at most busy_timeout_ms.
- * Fails: STORE_BUSY, STORE_READ_ONLY, STORE_FULL, STORE_CORRUPT, STORE_FAILED, OUT_OF_MEMORY. */
+ * Fails: STORE_BUSY, STORE_READ_ONLY, STORE_FULL, STORE_CORRUPT, STORE_MOVED, STORE_FAILED, OUT_OF_MEMORY. */
 DOBBY_NODISCARD dobby_code sqlite_write_begin(struct sqlite_handle *handle, struct dobby_error *err);
 /* Commits when code is OK, else rolls back, and returns code or the commit's failure: then the store is as
  * it was at sqlite_write_begin. */

@@ -43,8 +43,6 @@ dobby_code sqlite_run_list(struct store *, const struct run_filter *, run_visit_
                            struct dobby_error *);
 
 /* sqlite_versions.c */
-dobby_code sqlite_versions(struct store *, const char *id, summary_visit_fn *, void *context,
-                           struct dobby_error *);
 dobby_code sqlite_find_results(struct store *, const uint8_t (*keys)[SHA256_BYTES], size_t count,
                                summary_visit_fn *, void *context, struct dobby_error *);
 dobby_code sqlite_stale_count(struct store *, const struct provenance_key *, uint64_t *count,

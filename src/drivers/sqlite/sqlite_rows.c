@@ -102,6 +102,7 @@ dobby_code sqlite_visit_row(struct sqlite_handle *handle, sqlite3_stmt *statemen
         .summary = has_summary ? &summary : NULL,
         .summary_unix_us = sqlite3_column_int64(statement, ROW_SUMMARY + SUMMARY_CREATED_US),
         .summary_current = sqlite3_column_int(statement, ROW_SUMMARY + SUMMARY_CURRENT) != 0,
+        .summary_of_present_content = sqlite3_column_int(statement, ROW_OF_PRESENT_CONTENT) != 0,
     };
     copy_digest(statement, ROW_CONTENT_SHA256, row.content_sha256);
     if (sqlite3_column_type(statement, ROW_CONTENT) != SQLITE_NULL) {

@@ -45,6 +45,7 @@ enum row_column {
     ROW_CONTENT_LENGTH,
     ROW_STATE_US,
     ROW_NOT_BEFORE_US,
+    ROW_OF_PRESENT_CONTENT, /* the summary */
     ROW_SUMMARY,
     ROW_CONTENT = ROW_SUMMARY + SUMMARY_COLUMN_COUNT,
     ROW_MATCHES /* of STATEMENT_GET: ids in the range, counted up to 2 */

@@ -161,10 +161,10 @@ dobby_code sqlite_run_list(struct store *store, const struct run_filter *filter,
     /* A negative LIMIT is none. */
     int64_t limit = filter->limit == 0 || filter->limit > INT64_MAX ? -1 : (int64_t)filter->limit;
     sqlite3_stmt *statement = NULL;
-    dobby_code code = sqlite_bind(handle, STATEMENT_RUN_LIST,
-                                  VALUES(sqlite_text(filter->id_prefix), sqlite_text(bound.text),
-                                         sqlite_integer(filter->active_only), sqlite_integer(limit)),
-                                  &statement, err);
+    dobby_code code =
+        sqlite_bind(handle, filter->active_only ? STATEMENT_RUN_LIST_ACTIVE : STATEMENT_RUN_LIST,
+                    VALUES(sqlite_text(filter->id_prefix), sqlite_text(bound.text), sqlite_integer(limit)),
+                    &statement, err);
     while (code == DOBBY_OK) {
         bool row = false;
         code = sqlite_step(handle, statement, &row, err);

@@ -176,7 +176,18 @@ static const char *const migrations[] = {
 
     "PRAGMA user_version = 2;",
 
-    /* 3: how a record was cut out of its file */
+    /* 3: attempts grow beyond a record's removal, and how a record was cut out of its file.
+     * The one row of fence holds the largest attempt of all removed records: a new one begins with it, so
+     * that no lease of an earlier record under its id can settle it. A trigger keeps it, so that no statement
+     * can forget to. */
+    "CREATE TABLE fence("
+    " id INTEGER PRIMARY KEY CHECK(id = 1),"
+    " attempt INTEGER NOT NULL"
+    ") STRICT;"
+    "INSERT INTO fence VALUES(1, 0);"
+    "CREATE TRIGGER fence_raise AFTER DELETE ON record WHEN OLD.attempt > (SELECT attempt FROM fence)"
+    " BEGIN UPDATE fence SET attempt = OLD.attempt; END;"
+
     "CREATE TABLE cut("
     " id INTEGER PRIMARY KEY,"
     " text TEXT NOT NULL UNIQUE" /* the settings; '': not known */

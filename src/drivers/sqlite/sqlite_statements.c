@@ -11,7 +11,7 @@
 #define ROW_COLUMNS                                                                                          \
     "r.id, source.name, r.path, r.language, r.first_line, r.last_line, r.position, r.state, r.attempt,"      \
     " r.tries, r.error_id, r.reason, r.content_sha256, r.content_length, r.state_us, "                       \
-    "r.not_before_us, " SUMMARY_COLUMNS
+    "r.not_before_us, s.content_sha256 = r.content_sha256, " SUMMARY_COLUMNS
 #define VERSION_COLUMNS "r.id, s.content_sha256 = r.content_sha256, " SUMMARY_COLUMNS
 #define RUN_COLUMNS                                                                                          \
     "id, owner, state, started_us, heartbeat_us, ended_us, command, command_us, total, completed,"           \
@@ -59,8 +59,9 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
         " excluded, reason, cut_id FROM record WHERE id = ?1",
     [STATEMENT_RECORD_ADD] =
         "INSERT INTO record(id, source_id, path, language, first_line, last_line, position,"
-        " content_sha256, content_length, state, excluded, reason, state_us, cut_id)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, iif(?10 IS NULL, 1, 6), ?10 IS NOT NULL, ?10, ?11, ?12)",
+        " content_sha256, content_length, state, excluded, reason, state_us, cut_id, attempt)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, iif(?10 IS NULL, 1, 6), ?10 IS NOT NULL, ?10, ?11, ?12,"
+        " (SELECT attempt FROM fence))",
     [STATEMENT_RECORD_PLACE] = "UPDATE record SET path = ?2, language = ?3, first_line = ?4, last_line = ?5,"
                                " position = ?6 WHERE seq = ?1",
     [STATEMENT_RECORD_CUT] = "UPDATE record SET cut_id = ?2 WHERE seq = ?1",
@@ -86,6 +87,8 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
         " AND not_before_us IS NULL ORDER BY seq LIMIT ?2)"
         " UNION ALL SELECT seq FROM (SELECT seq FROM record WHERE state = 1 AND lease_until_us IS NULL"
         " AND not_before_us <= ?1 ORDER BY not_before_us, seq LIMIT ?2)"
+        " UNION ALL SELECT seq FROM (SELECT seq FROM record WHERE state = 1 AND lease_until_us IS NULL"
+        " AND not_before_us > ?3 ORDER BY not_before_us, seq LIMIT ?2)"
         " UNION ALL SELECT seq FROM (SELECT seq FROM record WHERE state = 2 AND lease_until_us <= ?1"
         " ORDER BY lease_until_us, not_before_us, seq LIMIT ?2)) AS next"
         " CROSS JOIN record r ON r.seq = next.seq ORDER BY r.seq LIMIT ?2",
@@ -134,8 +137,9 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
     /* ---- reading ---- */
     [STATEMENT_COUNTS] = "SELECT state, records, summaries, tokens_in, tokens_out FROM tally",
     [STATEMENT_REASONS] =
-        "SELECT reason, state, count(*) AS n FROM record WHERE state IN (4, 5, 6) AND reason IS NOT NULL"
-        " GROUP BY reason, state ORDER BY n DESC, reason, state LIMIT ?1",
+        "SELECT min(reason), state, count(*) AS n, substr(reason, 1, instr(reason || ':', ':') - 1) AS kind"
+        " FROM record WHERE state IN (4, 5, 6) AND reason IS NOT NULL"
+        " GROUP BY kind, state ORDER BY n DESC, kind, state LIMIT ?1",
     [STATEMENT_LIST] = "SELECT " ROW_COLUMNS "," LIST_FROM ROW_JOINS LIST_WHERE
                        " ORDER BY source.name, r.path, r.position, r.seq LIMIT ?6",
     /* Sorts the summaries of one record at a time. */
@@ -150,13 +154,6 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
                       " WHERE r.id >= ?1 AND r.id < ?2 ORDER BY r.id LIMIT 1",
 
     /* ---- versions ---- */
-    [STATEMENT_FIND_ONE] =
-        "SELECT id, (SELECT count(*) FROM (SELECT 1 FROM record WHERE id >= ?1 AND id < ?2 LIMIT 2))"
-        " FROM record WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 1",
-    [STATEMENT_VERSIONS] =
-        "SELECT " VERSION_COLUMNS " FROM record r CROSS JOIN summary s ON s.record_seq = r.seq"
-        " CROSS JOIN provenance p ON p.id = s.provenance_id"
-        " WHERE r.id = ?1 ORDER BY s.seq DESC",
     [STATEMENT_FIND_RESULT] =
         "SELECT " VERSION_COLUMNS " FROM summary s CROSS JOIN record r ON r.seq = s.record_seq"
         " CROSS JOIN provenance p ON p.id = s.provenance_id"
@@ -204,5 +201,8 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
     [STATEMENT_RUN_COMMAND_SET] = "UPDATE run SET command = ?2, command_us = ?3 WHERE id = ?1",
     [STATEMENT_RUN_LOST] = "UPDATE run SET state = 8, ended_us = ?2 WHERE state IN (1, 2) AND owner = ?1",
     [STATEMENT_RUN_LIST] = "SELECT " RUN_COLUMNS " FROM run WHERE (?1 IS NULL OR (id >= ?1 AND id < ?2))"
-                           " AND (NOT ?3 OR state IN (1, 2)) ORDER BY seq DESC LIMIT ?4",
+                           " ORDER BY seq DESC LIMIT ?3",
+    /* By the index of the active ones: they are few, and the history may be long. */
+    [STATEMENT_RUN_LIST_ACTIVE] = "SELECT " RUN_COLUMNS " FROM run WHERE state IN (1, 2)"
+                                  " AND (?1 IS NULL OR (+id >= ?1 AND +id < ?2)) ORDER BY +seq DESC LIMIT ?3",
 };

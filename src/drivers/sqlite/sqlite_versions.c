@@ -24,48 +24,6 @@ static dobby_code visit_all(struct sqlite_handle *handle, sqlite3_stmt *statemen
     return code;
 }
 
-/* The id of the one record whose id is or begins with id. */
-static dobby_code find_one(struct sqlite_handle *handle, const char *id,
-                           char found[LIMIT_RECORD_ID_BYTES + 1], struct dobby_error *err)
-{
-    const struct id_bound bound = id_bound_of(id);
-    sqlite3_stmt *statement = NULL;
-    bool row = false;
-    dobby_code code = sqlite_bind(handle, STATEMENT_FIND_ONE,
-                                  VALUES(sqlite_text(id), sqlite_text(bound.text)), &statement, err);
-    if (code == DOBBY_OK)
-        code = sqlite_step(handle, statement, &row, err);
-    if (code != DOBBY_OK)
-        goto done;
-    (void)snprintf(found, LIMIT_RECORD_ID_BYTES + 1, "%s", sqlite_column_text(statement, 0));
-    code = sqlite_columns_check(handle, err);
-    /* The exact id sorts before all that it is a prefix of. */
-    if (code == DOBBY_OK && !row)
-        code = DOBBY_FAIL(err, DOBBY_STORE_NOT_FOUND, "no record's id is or begins with %s", id);
-    else if (code == DOBBY_OK && sqlite3_column_int(statement, 1) > 1 && strcmp(found, id) != 0)
-        code = DOBBY_FAIL(err, DOBBY_STORE_AMBIGUOUS_ID, "more than one id begins with %s", id);
-done:
-    sqlite3_reset(statement);
-    return code;
-}
-
-dobby_code sqlite_versions(struct store *store, const char *id, summary_visit_fn *visit, void *context,
-                           struct dobby_error *err)
-{
-    struct sqlite_handle *handle = (struct sqlite_handle *)store;
-    char found[LIMIT_RECORD_ID_BYTES + 1];
-    sqlite3_stmt *statement = NULL;
-    dobby_code code = sqlite_read_begin(handle, err);
-    if (code != DOBBY_OK)
-        return code;
-    code = find_one(handle, id, found, err);
-    if (code == DOBBY_OK)
-        code = sqlite_bind(handle, STATEMENT_VERSIONS, VALUES(sqlite_text(found)), &statement, err);
-    if (code == DOBBY_OK)
-        code = visit_all(handle, statement, 0, visit, context, err);
-    return sqlite_read_end(handle, code, err);
-}
-
 dobby_code sqlite_find_results(struct store *store, const uint8_t (*keys)[SHA256_BYTES], size_t count,
                                summary_visit_fn *visit, void *context, struct dobby_error *err)
 {

@@ -17,9 +17,10 @@ static dobby_code find_claimable(struct sqlite_handle *handle, int64_t now_unix_
 {
     sqlite3_stmt *statement = NULL;
     uint64_t content_bytes = 0;
-    dobby_code code =
-        sqlite_bind(handle, STATEMENT_CLAIM_FIND,
-                    VALUES(sqlite_integer(now_unix_us), sqlite_integer((int64_t)limit)), &statement, err);
+    dobby_code code = sqlite_bind(handle, STATEMENT_CLAIM_FIND,
+                                  VALUES(sqlite_integer(now_unix_us), sqlite_integer((int64_t)limit),
+                                         sqlite_integer(now_unix_us + LIMIT_RETRY_WAIT_MS * INT64_C(1000))),
+                                  &statement, err);
     while (code == DOBBY_OK) {
         bool row = false;
         code = sqlite_step(handle, statement, &row, err);

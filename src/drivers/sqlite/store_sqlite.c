@@ -49,7 +49,6 @@ static const struct store_ops ops = {
     .run_command = sqlite_run_command,
     .run_lost = sqlite_run_lost,
     .run_list = sqlite_run_list,
-    .versions = sqlite_versions,
     .find_results = sqlite_find_results,
     .stale_count = sqlite_stale_count,
     .cuts = sqlite_cuts,

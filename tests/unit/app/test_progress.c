@@ -115,17 +115,19 @@ static void it_says_why_it_waits(void **state)
     static const struct {
         enum run_phase phase;
         const char *note; /* "": none */
+        dobby_code outage;
     } rows[] = {
-        {RUN_PHASE_RUNNING, ""},
-        {RUN_PHASE_WAITING, "waiting for later tries and other runs"},
-        {RUN_PHASE_STORE_OUTAGE, "the database fails: trying again"},
-        {RUN_PHASE_ENGINE_OUTAGE, "the engine fails: trying again"},
-        {RUN_PHASE_PAUSED, "paused: dobby resume"},
-        {RUN_PHASE_DRAINING, "finishing what is running"},
-        {RUN_PHASE_STOPPING, "stopping"},
+        {RUN_PHASE_RUNNING, "", DOBBY_OK},
+        {RUN_PHASE_WAITING, "waiting for later tries and other runs", DOBBY_OK},
+        {RUN_PHASE_STORE_OUTAGE, "STORE-0007 the database's disk is full: trying again", DOBBY_STORE_FULL},
+        {RUN_PHASE_ENGINE_OUTAGE, "BASE-0001 out of memory: trying again", DOBBY_OUT_OF_MEMORY},
+        {RUN_PHASE_PAUSED, "paused: dobby resume", DOBBY_OK},
+        {RUN_PHASE_DRAINING, "finishing what is running", DOBBY_OK},
+        {RUN_PHASE_STOPPING, "stopping", DOBBY_OK},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        const struct run_progress progress = {.total = 9, .completed = 4, .phase = rows[i].phase};
+        const struct run_progress progress = {
+            .total = 9, .completed = 4, .phase = rows[i].phase, .outage = rows[i].outage};
         struct buffer bar = {0}, line = {0};
         struct dobby_error err;
         assert_ok(progress_append_bar(&bar, &progress, 80, false, &err), &err);

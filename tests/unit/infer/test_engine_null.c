@@ -229,6 +229,23 @@ static void marked_prompts_fail(void **state)
     }
 }
 
+static void it_refuses_chosen_records_when_asked_to(void **state)
+{
+    (void)state;
+    struct engine *engine =
+        open_engine(&(struct engine_null_options){.fail_marker = "BAD", .fail_submit = true});
+    assert_code(submit(engine, "x BAD", 1, 48), DOBBY_NUMERIC_FAILURE);
+    assert_code(submit(engine, "good", 2, 48), DOBBY_OK);
+    struct engine_result result = take(engine);
+    assert_int_equal(result.tag, 2);
+    assert_int_equal(result.finish, FINISH_END_TOKEN);
+    engine_result_release(&result);
+    struct engine_stats stats;
+    engine_stats(engine, &stats);
+    assert_int_equal(stats.submitted, 1);
+    engine_close(engine);
+}
+
 /* Each of five requests holds one of two places for the delay, so the last ends in the third round. */
 static void a_delay_holds_a_session(void **state)
 {
@@ -281,10 +298,15 @@ static void requests_can_be_cancelled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(information_is_filled),     cmocka_unit_test(every_prompt_gives_the_same_text),
-        cmocka_unit_test(limits_in_tokens_count),    cmocka_unit_test(tokens_are_the_bytes),
-        cmocka_unit_test(arguments_are_checked),     cmocka_unit_test(the_queue_is_bounded),
-        cmocka_unit_test(marked_prompts_fail),       cmocka_unit_test(a_delay_holds_a_session),
+        cmocka_unit_test(information_is_filled),
+        cmocka_unit_test(every_prompt_gives_the_same_text),
+        cmocka_unit_test(limits_in_tokens_count),
+        cmocka_unit_test(tokens_are_the_bytes),
+        cmocka_unit_test(arguments_are_checked),
+        cmocka_unit_test(the_queue_is_bounded),
+        cmocka_unit_test(it_refuses_chosen_records_when_asked_to),
+        cmocka_unit_test(marked_prompts_fail),
+        cmocka_unit_test(a_delay_holds_a_session),
         cmocka_unit_test(requests_can_be_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

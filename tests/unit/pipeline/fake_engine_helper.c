@@ -16,6 +16,15 @@ static const struct engine_info *info_of(const struct engine *engine)
     return &((const struct fake_engine *)(const void *)engine)->info;
 }
 
+static bool span_has(const struct text_span *span, const char *word)
+{
+    const size_t length = strlen(word);
+    for (size_t i = 0; i + length <= span->length; i++)
+        if (memcmp(span->bytes + i, word, length) == 0)
+            return true;
+    return false;
+}
+
 static dobby_code tokenize(struct engine *engine, const struct text_span *spans, size_t count,
                            struct token_list *out, struct dobby_error *err)
 {
@@ -32,9 +41,10 @@ static dobby_code tokenize(struct engine *engine, const struct text_span *spans,
             }
             out->ids[out->count++] = (unsigned char)spans[i].bytes[k];
         }
-        if (spans[i].length >= sizeof(FAKE_HUGE) - 1 &&
-            memcmp(spans[i].bytes, FAKE_HUGE, sizeof(FAKE_HUGE) - 1) == 0)
+        if (span_has(&spans[i], FAKE_HUGE))
             return DOBBY_FAIL(err, DOBBY_LIMIT_EXCEEDED, "huge text");
+        if (span_has(&spans[i], FAKE_BYTES))
+            return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT, "strange text");
     }
     return DOBBY_OK;
 }
@@ -68,6 +78,10 @@ static dobby_code submit(struct engine *engine, const struct engine_request *req
         return DOBBY_FAIL(err, DOBBY_KV_EXHAUSTED, "told to");
     if (strstr(slot->prompt, FAKE_LONG) != NULL)
         return DOBBY_FAIL(err, DOBBY_CONTEXT_EXCEEDED, "told to");
+    if (strstr(slot->prompt, FAKE_REFUSED) != NULL)
+        return DOBBY_FAIL(err, DOBBY_NUMERIC_FAILURE, "refused");
+    if (strstr(slot->prompt, FAKE_BUSY) != NULL)
+        return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "refused");
     self->submitted++;
     if (++self->count > self->count_max)
         self->count_max = self->count;

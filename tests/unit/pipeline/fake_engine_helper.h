@@ -8,19 +8,22 @@ enum { FAKE_CONTEXT_TOKENS = 200, FAKE_QUEUE_MAX = 8192 };
 
 /* What a prompt that contains one of these words gets; any other gets a sentence with a word made from it and
  * its seed. */
-#define FAKE_ERROR "#error"   /* FINISH_ERROR, NUMERIC_FAILURE */
-#define FAKE_RETRY "#retry"   /* FINISH_ERROR, OUT_OF_MEMORY */
-#define FAKE_ONCE "#once"     /* white space with greedy sampling, good with any other */
-#define FAKE_BROKEN "#broken" /* white space with greedy sampling, FINISH_ERROR with any other */
-#define FAKE_LENGTH "#length" /* FINISH_LENGTH */
-#define FAKE_BLANK "#blank"   /* white space only */
-#define FAKE_NUL "#nul"       /* a NUL within */
-#define FAKE_TAG "#tag"       /* a tag that nobody gave it */
-#define FAKE_FINISH "#finish" /* no finish reason */
-#define FAKE_MUTE "#mute"     /* no text */
-#define FAKE_LOST_KV "#kv"    /* engine_submit: KV_EXHAUSTED */
-#define FAKE_LONG "#long"     /* engine_submit: CONTEXT_EXCEEDED */
-#define FAKE_HUGE "#huge"     /* engine_tokenize: LIMIT_EXCEEDED */
+#define FAKE_ERROR "#error"    /* FINISH_ERROR, NUMERIC_FAILURE */
+#define FAKE_RETRY "#retry"    /* FINISH_ERROR, OUT_OF_MEMORY */
+#define FAKE_ONCE "#once"      /* white space with greedy sampling, good with any other */
+#define FAKE_BROKEN "#broken"  /* white space with greedy sampling, FINISH_ERROR with any other */
+#define FAKE_LENGTH "#length"  /* FINISH_LENGTH */
+#define FAKE_BLANK "#blank"    /* white space only */
+#define FAKE_NUL "#nul"        /* a NUL within */
+#define FAKE_TAG "#tag"        /* a tag that nobody gave it */
+#define FAKE_FINISH "#finish"  /* no finish reason */
+#define FAKE_MUTE "#mute"      /* no text */
+#define FAKE_LOST_KV "#kv"     /* engine_submit: KV_EXHAUSTED */
+#define FAKE_LONG "#long"      /* engine_submit: CONTEXT_EXCEEDED */
+#define FAKE_HUGE "#huge"      /* engine_tokenize: LIMIT_EXCEEDED */
+#define FAKE_BYTES "#bytes"    /* engine_tokenize: INVALID_ARGUMENT */
+#define FAKE_REFUSED "#refuse" /* engine_submit: NUMERIC_FAILURE */
+#define FAKE_BUSY "#busy"      /* engine_submit: OUT_OF_MEMORY */
 
 struct fake_request {
     uint64_t tag;

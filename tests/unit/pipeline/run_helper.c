@@ -22,6 +22,8 @@ static void told(void *context, const struct run_progress *progress)
     fixture->told = *progress;
     fixture->told_count++;
     fixture->phases |= 1u << progress->phase;
+    if (progress->outage != DOBBY_OK)
+        fixture->outage = progress->outage;
     if (fixture->on_told != NULL)
         fixture->on_told(fixture);
 }

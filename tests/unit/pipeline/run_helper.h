@@ -19,6 +19,7 @@ struct fixture {
     char run_id[UUID_TEXT_BYTES]; /* of the last run */
     struct run_progress told;     /* the last that was told */
     uint32_t told_count;
+    dobby_code outage;                        /* the last that was told; OK: none */
     uint32_t phases;                          /* bits of the phases that were told */
     void (*on_told)(struct fixture *fixture); /* NULL: nothing */
     uint32_t asked;                           /* for requests */

@@ -1,5 +1,6 @@
 /* Caps, commands from elsewhere, backpressure, and the run's row. */
 #include "base/json.h"
+#include "os/clock.h"
 #include "unit/pipeline/run_helper.h"
 #include "unit/test.h"
 
@@ -62,6 +63,31 @@ static void each_cap_ends_the_run_cleanly(void **state)
         fixture.options.time_ms_max = 0;
         assert_ok(fixture_run(&fixture), &fixture.err);
         assert_int_equal(fixture_count(&fixture, RECORD_COMPLETED), RECORDS - RECORDS / 20);
+        fixture_close(&fixture);
+    }
+}
+
+/* A store that fails when the time is over is not waited for as long as it would be before. */
+static void a_cap_on_time_bounds_outages(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum faulty_call call;
+    } rows[] = {{"when results are to be saved", FAULTY_SETTLE}, {"before there is a loop", FAULTY_COUNT}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture fixture;
+        print_message("    %s\n", rows[i].name);
+        fixture_open(&fixture, 2);
+        fixture_put(&fixture, 20, NULL);
+        fixture.options.time_ms_max = 100;
+        fixture.options.outage_ms_max = 60000;
+        fixture.store.of[rows[i].call].fail = UINT32_MAX;
+        fixture.store.of[rows[i].call].code = DOBBY_STORE_BUSY;
+        const int64_t since_ns = clock_monotonic_ns();
+        assert_code(fixture_run(&fixture), DOBBY_STORE_BUSY);
+        assert_in_range((clock_monotonic_ns() - since_ns) / 1000000, 2000, 20000);
+        assert_int_equal(fixture_count(&fixture, RECORD_LEASED), 0);
         fixture_close(&fixture);
     }
 }
@@ -332,6 +358,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_cap_ends_the_run_cleanly),
+        cmocka_unit_test(a_cap_on_time_bounds_outages),
         cmocka_unit_test(a_stop_does_not_wait_for_second_tries),
         cmocka_unit_test(a_paused_run_holds_nothing_and_goes_on),
         cmocka_unit_test(a_canceled_run_ends),

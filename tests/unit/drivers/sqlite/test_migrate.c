@@ -135,6 +135,24 @@ static void old_rows_are_worked_on(void **state)
     store_close(store);
 }
 
+/* An old record that is removed and put again goes on counting its attempts. */
+static void old_attempts_are_not_given_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *store = NULL;
+    struct record_batch batch;
+    struct record_input again = make_input("failed", "e.c", "new");
+    ASSERT_OK(open_file(fixture->path, SQLITE_ACCESS_WRITE, &store, err));
+    (void)sync_source(store, "/src", NULL, 0, "", 50);
+    (void)sync_source(store, "/src", &again, 1, "", 50);
+    ASSERT_OK(store_claim(store, "v", 60, 100, 8, &batch, err));
+    assert_int_equal(batch.count, 1);
+    assert_int_equal(batch.records[0].attempt, 4);
+    assert_int_equal(batch.records[0].tries, 1);
+    record_batch_release(&batch);
+    store_close(store);
+}
+
 static void readers_leave_an_old_file_alone(void **state)
 {
     struct fixture *fixture = *state;
@@ -184,6 +202,7 @@ int main(void)
         TEST(an_old_file_gets_the_schema_of_a_new_one),
         TEST(nothing_is_lost),
         TEST(old_rows_are_worked_on),
+        TEST(old_attempts_are_not_given_again),
         TEST(readers_leave_an_old_file_alone),
         TEST(a_migration_applies_wholly_or_not_at_all),
     };

@@ -386,6 +386,49 @@ static void creation_races_are_won_by_all(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_directory, close_directory)
 
+/* A file that is open but not what its name leads to any more takes no writes: they would be lost. What lies
+ * there now is left alone, its log too. */
+static void a_file_that_went_takes_no_writes(void **state)
+{
+    static const struct {
+        const char *name;
+        bool kept, replaced;
+    } cases[] = {{"removed", false, false}, {"renamed", true, false}, {"replaced", false, true}};
+    struct record_input input = make_input("a", "a.c", "one");
+    char path[256], log[300], aside[256];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct store *store = NULL, *other = NULL;
+        struct record_batch batch;
+        struct store_counts counts;
+        uint64_t renewed = 0;
+        (void)snprintf(path, sizeof path, "%s", test_path(*state, cases[i].name));
+        (void)snprintf(aside, sizeof aside, "%s", test_path(*state, "aside"));
+        (void)snprintf(log, sizeof log, "%s-wal", path);
+        ASSERT_OK(open_code(path, SQLITE_ACCESS_CREATE, &store, err));
+        (void)sync_source(store, "/src", &input, 1, "", 1);
+        ASSERT_OK(store_renew(store, "w", 9, &renewed, err));
+        assert_int_equal(cases[i].kept ? rename(path, aside) : unlink(path), 0);
+        if (cases[i].replaced) {
+            assert_int_equal(unlink(log), 0);
+            ASSERT_OK(open_code(path, SQLITE_ACCESS_CREATE, &other, err));
+            (void)sync_source(other, "/src", &input, 1, "", 1);
+        }
+        ASSERT_FAILS(store_claim(store, "w", 2, 9, 1, &batch, err), DOBBY_STORE_MOVED);
+        ASSERT_FAILS(store_renew(store, "w", 9, &renewed, err), DOBBY_STORE_MOVED);
+        store_close(store);
+        assert_int_equal(access(log, F_OK), 0);
+        if (cases[i].kept) {
+            assert_int_equal(rename(aside, path), 0);
+            ASSERT_OK(open_code(path, SQLITE_ACCESS_WRITE, &other, err));
+        }
+        if (other != NULL) {
+            ASSERT_OK(store_count(other, &counts, err));
+            assert_int_equal(counts.by_state[RECORD_PENDING], 1);
+        }
+        store_close(other);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +446,7 @@ int main(void)
         TEST(read_only_places_are_read_and_not_written),
         TEST(a_log_that_cannot_be_read_is_not_left_aside),
         TEST(readers_see_a_writers_work_wherever_they_may_read),
+        TEST(a_file_that_went_takes_no_writes),
         TEST(creation_races_are_won_by_all),
     };
     return cmocka_run_group_tests_name("sqlite open", tests, NULL, NULL);

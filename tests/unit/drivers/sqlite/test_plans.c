@@ -45,6 +45,7 @@ static void statements_run_by_their_indexes(void **state)
          .sorts = true,
          .want = {"record_work (state=? AND lease_until_us=? AND not_before_us=?)",
                   "record_work (state=? AND lease_until_us=? AND not_before_us<?)",
+                  "record_work (state=? AND lease_until_us=? AND not_before_us>?)",
                   "record_work (state=? AND lease_until_us<?)"}},
         {"claim", STATEMENT_CLAIM, .want = {"record USING INTEGER PRIMARY KEY"}},
         {"claim next time", STATEMENT_CLAIM_NEXT_TIME, .scans = true, /* of no table */
@@ -65,9 +66,6 @@ static void statements_run_by_their_indexes(void **state)
          .want = {"source USING COVERING INDEX sqlite_autoindex_source_1", "record_place (source_id=?)",
                   "sqlite_autoindex_summary_2 (record_seq=?)", "OF ORDER BY" /* a part of it */}},
         {"get", STATEMENT_GET, .want = {"sqlite_autoindex_record_1 (id>? AND id<?)"}},
-        {"find one", STATEMENT_FIND_ONE, .want = {"sqlite_autoindex_record_1 (id>? AND id<?)"}},
-        {"versions", STATEMENT_VERSIONS, .sorts = true,
-         .want = {"sqlite_autoindex_record_1 (id=?)", "sqlite_autoindex_summary_2 (record_seq=?)"}},
         {"find result", STATEMENT_FIND_RESULT, .want = {"summary_result (result_key=?)"}},
         {"stale count", STATEMENT_STALE_COUNT, .scans = true, /* of the provenances */
          .want = {"record_result (provenance_id=? AND state=?)"}},
@@ -84,6 +82,8 @@ static void statements_run_by_their_indexes(void **state)
          .want = {"sqlite_autoindex_record_1 (id>? AND id<?)"}},
         {"run command get", STATEMENT_RUN_COMMAND_GET, .want = {"sqlite_autoindex_run_1 (id=?)"}},
         {"run find active", STATEMENT_RUN_FIND_ACTIVE, .scans = true, /* of the active ones */
+         .want = {"run USING INDEX run_active"}},
+        {"run list active", STATEMENT_RUN_LIST_ACTIVE, .scans = true, .sorts = true, /* the active ones */
          .want = {"run USING INDEX run_active"}},
         {"run lost", STATEMENT_RUN_LOST, .want = {"run_active (owner=?)"}},
     };

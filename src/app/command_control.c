@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A run looks at its row several times a second; one that is busy with its last records may take longer to
- * cancel, and is not waited for. */
+/* A run looks at its row several times a second and acts at once; on a machine that is overloaded it may take
+ * longer, and is not waited for. */
 enum { ANSWER_MS = 3000, ASK_MS = 50, TARGETS_MAX = 8 };
 
 /* ---- which run is meant ----------------------------------------------------------------------------- */
@@ -21,6 +21,7 @@ struct target {
     char owner[LIMIT_OWNER_BYTES + 1];
     enum run_state state; /* as run_view_state */
     enum run_command command;
+    int64_t waited_ms; /* for its answer */
 };
 
 struct targets {
@@ -126,11 +127,13 @@ static dobby_code await_answer(struct store *store, enum run_command command, st
                                struct dobby_error *err)
 {
     const struct run_filter filter = {.id_prefix = target->id, .limit = 1};
+    const int64_t start_ns = clock_monotonic_ns();
     dobby_code code = DOBBY_OK;
-    for (int waited_ms = 0;; waited_ms += ASK_MS) {
+    for (;;) {
         struct targets now = {.rows = target};
         code = store_run_list(store, &filter, collect, &now, err);
-        if (code != DOBBY_OK || has_answered(command, target->state) || waited_ms >= ANSWER_MS ||
+        target->waited_ms = (clock_monotonic_ns() - start_ns) / 1000000;
+        if (code != DOBBY_OK || has_answered(command, target->state) || target->waited_ms >= ANSWER_MS ||
             interrupt_count() > 0)
             return code;
         clock_sleep_ms(ASK_MS);
@@ -155,6 +158,8 @@ static dobby_code print_answer(bool as_json, enum run_command command, const str
         json_put_text(&json, run_state_name(target->state));
         json_key(&json, "answered");
         json_put_boolean(&json, answered);
+        json_key(&json, "waited_ms");
+        json_put_integer(&json, target->waited_ms);
         json_end_object(&json);
         code = json_writer_end(&json, err);
         if (code == DOBBY_OK)
@@ -221,7 +226,9 @@ const struct command command_pause = {
     .summary = "Let a run in another process pause",
     .details = WHICH_RUN
     "\n\nIt finishes the records that are in the engine, gives the others back, so that other runs may have "
-    "them, and takes no new ones until dobby resume. The command waits up to three seconds for that.",
+    "them, and takes no new ones until dobby resume. The run pauses within a second; the command waits for "
+    "that, three seconds "
+    "at most.",
     .options = OPTION_LIST(option_specs),
     .arguments_max = 1,
     .run = run_pause,
@@ -243,8 +250,8 @@ const struct command command_cancel = {
     .name = "cancel",
     .arguments = "[RUN]",
     .summary = "End a run in another process",
-    .details = WHICH_RUN "\n\nIt stores what it has finished, gives the rest back and ends. The "
-                         "next dobby run does what is left.",
+    .details = WHICH_RUN "\n\nWithin a second it stores what it has finished, gives the rest back and ends. "
+                         "The next dobby run does what is left.",
     .options = OPTION_LIST(option_specs),
     .arguments_max = 1,
     .run = run_cancel,

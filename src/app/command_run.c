@@ -104,10 +104,12 @@ static dobby_code run(struct app *app, struct dobby_error *err)
         code = stores_open_for_run(&app->config, &store, err);
     if (code != DOBBY_OK)
         goto done;
-    interrupt_catch();
     code = runs_open_engine(&app->config, &engine, err);
     if (code == DOBBY_OK)
         code = models_open_prompt(&app->config, engine, &prompt, err);
+    /* Before this, while a model is read, there is nothing to give back: a signal ends the program at once.
+     */
+    interrupt_catch();
     if (code == DOBBY_OK)
         code = run_records(app, store, engine, prompt, time_ms_max, run_id, &totals, err);
     if (code == DOBBY_OK)

@@ -1,4 +1,4 @@
-/* Caps, commands from elsewhere, backpressure, and the run's row. */
+/* Caps, commands from elsewhere, and the run's row. */
 #include "base/json.h"
 #include "unit/pipeline/run_helper.h"
 #include "unit/test.h"
@@ -186,55 +186,6 @@ static void a_canceled_run_ends(void **state)
     }
 }
 
-/* What a run does while nothing can be saved: counted at each look at the engine. */
-struct stall {
-    struct fixture *fixture;
-    uint32_t claims_at_stall, claims_in_stall; /* calls of store_claim when saving failed first, and after */
-    uint64_t leased_max;
-    bool stalled;
-};
-
-static void watch_stall(void *context)
-{
-    struct stall *stall = context;
-    struct fixture *fixture = stall->fixture;
-    uint64_t leased = fixture_count(fixture, RECORD_LEASED);
-    stall->leased_max = leased > stall->leased_max ? leased : stall->leased_max;
-    uint32_t settles = fixture->store.of[FAULTY_SETTLE].calls, claims = fixture->store.of[FAULTY_CLAIM].calls;
-    const uint32_t pass = fixture->store.of[FAULTY_SETTLE].pass, fail = fixture->store.of[FAULTY_SETTLE].fail;
-    if (settles > pass && settles < pass + fail) {
-        if (!stall->stalled)
-            stall->claims_at_stall = claims;
-        stall->stalled = true;
-        stall->claims_in_stall = claims - stall->claims_at_stall;
-    }
-}
-
-static void a_stalled_writer_stops_the_reader(void **state)
-{
-    (void)state;
-    static const uint32_t sessions[] = {1, 16, 256};
-    for (size_t i = 0; i < COUNT_OF(sessions); i++) {
-        struct fixture fixture;
-        struct stall stall = {.fixture = &fixture};
-        fixture_open(&fixture, sessions[i]);
-        fixture.engine.per_wait = 1;
-        fixture.engine.wait_ms = 1;
-        fixture.engine.on_wait = watch_stall;
-        fixture.engine.context = &stall;
-        fixture.store.of[FAULTY_SETTLE].pass = 2;
-        fixture.store.of[FAULTY_SETTLE].fail = 5;
-        fixture.store.of[FAULTY_SETTLE].code = DOBBY_STORE_BUSY;
-        fixture_put(&fixture, 5 * RECORDS, NULL);
-        assert_ok(fixture_run(&fixture), &fixture.err);
-        assert_true(stall.stalled);
-        assert_int_equal(stall.claims_in_stall, 0);
-        assert_true(stall.leased_max <= run_leases_max(sessions[i]));
-        assert_int_equal(fixture.progress.completed, 5 * RECORDS);
-        fixture_close(&fixture);
-    }
-}
-
 static void the_row_tells_what_the_tables_hold(void **state)
 {
     (void)state;
@@ -335,7 +286,6 @@ int main(void)
         cmocka_unit_test(a_stop_does_not_wait_for_second_tries),
         cmocka_unit_test(a_paused_run_holds_nothing_and_goes_on),
         cmocka_unit_test(a_canceled_run_ends),
-        cmocka_unit_test(a_stalled_writer_stops_the_reader),
         cmocka_unit_test(the_row_tells_what_the_tables_hold),
         cmocka_unit_test(the_row_of_a_failed_run),
         cmocka_unit_test(a_run_goes_on_without_its_row),

@@ -227,8 +227,7 @@ const struct command command_pause = {
     .details = WHICH_RUN
     "\n\nIt finishes the records that are in the engine, gives the others back, so that other runs may have "
     "them, and takes no new ones until dobby resume. The run pauses within a second; the command waits for "
-    "that, three seconds "
-    "at most.",
+    "that, three seconds at most. A paused run ends once other runs have done what was left.",
     .options = OPTION_LIST(option_specs),
     .arguments_max = 1,
     .run = run_pause,

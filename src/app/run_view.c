@@ -36,7 +36,7 @@ static int64_t eta_of(const struct run_view *view)
     double per_min = 0;
     if (!run_view_metric(view, "records_per_min_now", &per_min) || per_min <= 0)
         per_min = view->records_per_min;
-    if (!run_state_is_active(view->state) || per_min <= 0 || total < view->done)
+    if (view->state != RUN_RUNNING || per_min <= 0 || total < view->done)
         return -1;
     return (int64_t)((double)(total - view->done) / per_min * 60 + 0.5);
 }
@@ -57,8 +57,11 @@ void run_view_init(struct run_view *view, const struct run_row *row)
     const int64_t end_us = row->ended_unix_us != 0 ? row->ended_unix_us : row->heartbeat_unix_us;
     if (end_us > row->started_unix_us)
         view->seconds = (double)(end_us - row->started_unix_us) / 1e6;
-    if (view->seconds > 0)
-        view->records_per_min = (double)view->done / view->seconds * 60;
+    double paused_s = 0;
+    const bool paused = run_view_metric(view, "paused_s", &paused_s) && paused_s < view->seconds;
+    const double busy_s = paused ? view->seconds - paused_s : view->seconds;
+    if (busy_s > 0)
+        view->records_per_min = (double)view->done / busy_s * 60;
     view->eta_s = eta_of(view);
 }
 
@@ -194,7 +197,7 @@ static dobby_code append_counts(struct buffer *out, const struct run_view *view,
         "  of these      %" PRIu64 " completed, %" PRIu64 " degraded, %" PRIu64 " failed, %" PRIu64
         " skipped; %" PRIu64 " reused\n"
         "  also          %" PRIu64 " to be tried again, %" PRIu64 " came too late\n"
-        "  tokens        %" PRIu64 " read, %" PRIu64 " written\n",
+        "  tokens        %" PRIu64 " read, %" PRIu64 " written, reused results not counted\n",
         view->done, counts->total, view->records_per_min, view->eta_s >= 0 ? ", ETA " : "",
         view->eta_s >= 0 ? duration_text((double)view->eta_s, eta) : "", counts->completed, counts->degraded,
         counts->failed, counts->skipped, counts->reused, counts->retried, counts->stale, counts->tokens_in,
@@ -273,12 +276,14 @@ dobby_code run_view_append_line(struct buffer *out, const struct run_view *view,
     const struct run_counts *counts = &view->row->counts;
     char eta[DURATION_BYTES], path[PATH_PART_BYTES];
     double value = 0;
-    dobby_code code = buffer_append_format(
-        out, err,
-        "run %.*s %s: %" PRIu64 " of %" PRIu64 " records, %.0f records/min, ETA %s, %" PRIu64 " failed",
-        RUN_VIEW_ID_CHARACTERS, view->row->id, run_state_name(view->state), view->done, counts->total,
-        view->records_per_min, view->eta_s >= 0 ? duration_text((double)view->eta_s, eta) : "--:--",
-        counts->failed);
+    dobby_code code = buffer_append_format(out, err, "run %.*s %s: %" PRIu64 " of %" PRIu64 " records",
+                                           RUN_VIEW_ID_CHARACTERS, view->row->id, run_state_name(view->state),
+                                           view->done, counts->total);
+    if (code == DOBBY_OK && view->state != RUN_PAUSED)
+        code = buffer_append_format(out, err, ", %.0f records/min, ETA %s", view->records_per_min,
+                                    view->eta_s >= 0 ? duration_text((double)view->eta_s, eta) : "--:--");
+    if (code == DOBBY_OK)
+        code = buffer_append_format(out, err, ", %" PRIu64 " failed", counts->failed);
     for (size_t i = 0; code == DOBBY_OK && i < sizeof percentiles / sizeof percentiles[0]; i++) {
         (void)snprintf(path, sizeof path, "latency_ms.%s", percentiles[i]);
         if (run_view_metric(view, path, &value))

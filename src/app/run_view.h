@@ -18,8 +18,8 @@ struct run_view {
     struct process_identity process; /* pid 0 where the owner does not name one */
     uint64_t done;                   /* completed, degraded, failed and skipped */
     double seconds;                  /* from its start to its end, or to its last sign of life */
-    double records_per_min;          /* over all of them */
-    int64_t eta_s;                   /* -1: not known, or it has ended */
+    double records_per_min;          /* over all of them, pauses left out */
+    int64_t eta_s;                   /* -1: not known, or it does not run: it has ended or is paused */
 };
 
 /* The state of a run as it is: an active one whose process is certainly dead is LOST. Writes nothing. */

@@ -154,6 +154,8 @@ dobby_code runs_append_summary(struct buffer *out, const struct run_progress *to
         code = buffer_append_format(out, err, "ended because --%s was reached\n", run_cap_name(totals->cap));
     if (code == DOBBY_OK && totals->end == RUN_CANCELED)
         code = buffer_append_string(out, "ended because it was canceled: dobby cancel\n", err);
+    if (code == DOBBY_OK && totals->ended_paused)
+        code = buffer_append_string(out, "ended while it was paused: others have done the rest\n", err);
     if (code == DOBBY_OK)
         code = append_remarks(out, totals, counts, err);
     return code == DOBBY_OK ? append_errors(out, &totals->errors, err) : code;

@@ -159,9 +159,10 @@ dobby_code status_append_text(struct buffer *out, const struct status_report *re
         code = buffer_append_format(out, err, "  %-9s  %" PRIu64 "\n",
                                     record_state_name((enum record_state)state), counts->by_state[state]);
     if (code == DOBBY_OK)
-        code = buffer_append_format(
-            out, err, "summaries    %" PRIu64 "\ntokens       %" PRIu64 " read, %" PRIu64 " written\n",
-            counts->summaries, counts->tokens_in, counts->tokens_out);
+        code = buffer_append_format(out, err,
+                                    "summaries    %" PRIu64 "\ntokens       %" PRIu64 " read, %" PRIu64
+                                    " written, reused results counted too\n",
+                                    counts->summaries, counts->tokens_in, counts->tokens_out);
     if (code == DOBBY_OK && reasons->count > 0)
         code = buffer_append_string(out, "reasons\n", err);
     for (size_t i = 0; code == DOBBY_OK && i < reasons->count; i++) {

@@ -46,7 +46,7 @@ static void figures(void **state)
         {"nothing done yet", RUN_RUNNING, 60, 0, 100, 0, 60, 0, -1},
         {"just begun", RUN_RUNNING, 0, 0, 100, 0, 0, 0, -1},
         {"ended", RUN_FINISHED, 60, 30, 20, 20, 30, 40, -1},
-        {"paused", RUN_PAUSED, 60, 0, 100, 20, 60, 20, 240},
+        {"paused", RUN_PAUSED, 60, 0, 100, 20, 60, 20, -1},
         {"the clock was set back", RUN_RUNNING, -3600, 0, 100, 20, 0, 0, -1},
         {"more came while it ran", RUN_RUNNING, 60, 0, 10, 20, 60, 20, -1},
     };
@@ -77,6 +77,7 @@ static void what_is_left_at_the_present_rate(void **state)
         {"{\"records_per_min_now\": 0}", 180}, /* a moment without results: then over all of its time */
         {"{}", 180},
         {"[]", 180},
+        {"{\"paused_s\": 30}", 90}, /* 25 in half a minute */
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct run_row row = sample(); /* 25 of 100 in a minute */
@@ -184,7 +185,7 @@ static void texts(void **state)
                         "  done          25 of 100, 25 records/min, ETA 3:00\n"
                         "  of these      20 completed, 3 degraded, 1 failed, 1 skipped; 0 reused\n"
                         "  also          0 to be tried again, 2 came too late\n"
-                        "  tokens        0 read, 0 written\n"
+                        "  tokens        0 read, 0 written, reused results not counted\n"
                         "  latency ms    p50 12.5, p95 30, p99 55\n"
                         "  breakers      store open (opened 1, last error STORE-0003), engine closed\n"
                         "  errors        id INFER-0005, count 3, retryable no\n"
@@ -195,6 +196,16 @@ static void texts(void **state)
     assert_string_equal(out.bytes,
                         "run 019ac111-2222 running: 25 of 100 records, 25 records/min, ETA 3:00, 1 "
                         "failed, p50 12 ms, p95 30 ms, p99 55 ms\n");
+    run_view_release(&view);
+
+    row.state = RUN_PAUSED; /* for how long, and so when it ends, nobody knows */
+    run_view_init(&view, &row);
+    buffer_clear(&out);
+    assert_int_equal(run_view_append_line(&out, &view, NULL), DOBBY_OK);
+    assert_string_equal(out.bytes,
+                        "run 019ac111-2222 paused: 25 of 100 records, 1 failed, p50 12 ms, p95 30 ms, "
+                        "p99 55 ms\n");
+    assert_int_equal(view.eta_s, -1);
     run_view_release(&view);
 
     row.state = RUN_FAILED;

@@ -142,6 +142,49 @@ static void a_paused_run_holds_nothing_and_goes_on(void **state)
     fixture_close(&fixture);
 }
 
+/* Another run, when this one is paused: it takes all that is left and settles it. */
+static void do_the_rest_when_paused(struct fixture *fixture)
+{
+    struct record_batch batch = {0};
+    static struct outcome outcomes[2 * RECORDS];
+    struct dobby_error *err = &fixture->err;
+    if (fixture->told.phase != RUN_PHASE_PAUSED || fixture->told.running > 0 || fixture->told.outbox > 0)
+        return;
+    assert_ok(store_claim(fixture->memory, "another", 1, INT64_MAX, COUNT_OF(outcomes), &batch, err), err);
+    for (size_t i = 0; i < batch.count; i++)
+        outcomes[i] = (struct outcome){.record_id = batch.records[i].id,
+                                       .attempt = batch.records[i].attempt,
+                                       .kind = OUTCOME_SKIPPED,
+                                       .reason = "by another run"};
+    if (batch.count > 0)
+        assert_ok(store_settle(fixture->memory, outcomes, batch.count, 2, err), err);
+    record_batch_release(&batch);
+}
+
+static void a_paused_run_ends_when_nothing_is_left(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct run_copy run;
+    fixture_open(&fixture, 4);
+    fixture.engine.per_wait = 1;
+    fixture.engine.wait_ms = 2;
+    fixture.engine.on_wait = pause_at_the_tenth;
+    fixture.engine.context = &fixture;
+    fixture.on_told = do_the_rest_when_paused;
+    fixture_put(&fixture, RECORDS, NULL);
+    assert_ok(fixture_run(&fixture), &fixture.err);
+    assert_int_equal(fixture.progress.end, RUN_FINISHED);
+    assert_true(fixture.progress.ended_paused);
+    assert_true(fixture.progress.paused_ns > 0 && fixture.progress.paused_ns < fixture.progress.elapsed_ns);
+    assert_int_equal(fixture.progress.total, fixture.progress.completed);
+    assert_int_equal(fixture_count(&fixture, RECORD_SKIPPED), RECORDS - fixture.progress.completed);
+    fixture_run_row(&fixture, &run);
+    assert_int_equal(run.state, RUN_FINISHED);
+    assert_string_equal(run.reason, "paused, and nothing was left to do");
+    fixture_close(&fixture);
+}
+
 static void cancel_when_paused(struct fixture *fixture)
 {
     if (fixture->told.phase == RUN_PHASE_PAUSED)
@@ -285,6 +328,7 @@ int main(void)
         cmocka_unit_test(each_cap_ends_the_run_cleanly),
         cmocka_unit_test(a_stop_does_not_wait_for_second_tries),
         cmocka_unit_test(a_paused_run_holds_nothing_and_goes_on),
+        cmocka_unit_test(a_paused_run_ends_when_nothing_is_left),
         cmocka_unit_test(a_canceled_run_ends),
         cmocka_unit_test(the_row_tells_what_the_tables_hold),
         cmocka_unit_test(the_row_of_a_failed_run),

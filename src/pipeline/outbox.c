@@ -74,7 +74,7 @@ void outbox_pardon(struct outbox *outbox)
     }
 }
 
-static void describe(const struct outbox_entry *entry, struct outcome *outcome)
+static void describe(const struct outbox_entry *entry, const char *run_id, struct outcome *outcome)
 {
     bool has_summary = entry->kind == OUTCOME_COMPLETED || entry->kind == OUTCOME_DEGRADED;
     bool has_reason = entry->kind != OUTCOME_COMPLETED && entry->kind != OUTCOME_RELEASED;
@@ -85,31 +85,23 @@ static void describe(const struct outbox_entry *entry, struct outcome *outcome)
                                 .summary = has_summary ? &entry->summary : NULL,
                                 .error_id = has_error ? entry->error_id : NULL,
                                 .reason = has_reason ? entry->reason : NULL,
+                                .run_id = run_id,
                                 .retry_unix_us = entry->kind == OUTCOME_RETRY ? entry->retry_unix_us : 0};
 }
 
 static void count(const struct outcome *outcome, struct run_progress *progress)
 {
-    uint64_t *const counters[] = {
-        [OUTCOME_COMPLETED] = &progress->completed, [OUTCOME_DEGRADED] = &progress->degraded,
-        [OUTCOME_FAILED] = &progress->failed,       [OUTCOME_SKIPPED] = &progress->skipped,
-        [OUTCOME_RETRY] = &progress->retried,
-    };
-    if (outcome->kind == OUTCOME_RELEASED)
-        return;
-    if (outcome->stale) {
-        progress->stale++;
-        return;
-    }
-    ++*counters[outcome->kind];
-    if (outcome->summary == NULL)
-        return;
-    if (outcome->summary->reused) {
-        progress->reused++;
-        return;
-    }
-    progress->tokens_in += outcome->summary->tokens_in;
-    progress->tokens_out += outcome->summary->tokens_out;
+    struct run_counts one = {0};
+    run_counts_add(&one, outcome);
+    progress->completed += one.completed;
+    progress->degraded += one.degraded;
+    progress->failed += one.failed;
+    progress->skipped += one.skipped;
+    progress->stale += one.stale;
+    progress->retried += one.retried;
+    progress->reused += one.reused;
+    progress->tokens_in += one.tokens_in;
+    progress->tokens_out += one.tokens_out;
 }
 
 dobby_code outbox_settle(struct outbox *outbox, struct store *store, struct run_progress *progress,
@@ -120,7 +112,7 @@ dobby_code outbox_settle(struct outbox *outbox, struct store *store, struct run_
     if (settled == 0)
         return DOBBY_OK;
     for (size_t i = 0; i < settled; i++)
-        describe(&outbox->entries[i], &outbox->outcomes[i]);
+        describe(&outbox->entries[i], outbox->run_id, &outbox->outcomes[i]);
     dobby_code code = store_settle(store, outbox->outcomes, settled, clock_unix_us(), err);
     if (code != DOBBY_OK)
         return code;

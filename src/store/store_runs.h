@@ -48,6 +48,9 @@ struct run_counts {
     uint64_t tokens_in, tokens_out;
 };
 
+/* Counts one settled outcome. */
+void run_counts_add(struct run_counts *counts, const struct outcome *outcome);
+
 /* Everything borrowed. */
 struct run_row {
     const char *id;    /* UUIDv7; at most UUID_TEXT_BYTES with its NUL */

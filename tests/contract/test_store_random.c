@@ -62,6 +62,8 @@ static void step_put(struct store *store, uint64_t *random, int64_t now_us, stru
     note(trace, "unchanged", counts.unchanged);
 }
 
+static const char *const run_ids[] = {"r", "r1", "r12", "s"};
+
 static void step_claim(struct store *store, uint64_t *random, int64_t now_us, struct trace *trace)
 {
     struct record_batch batch;
@@ -92,6 +94,7 @@ static void step_settle(struct store *store, uint64_t *random, int64_t now_us, s
         outcomes[i] = make_outcome(PICK(random, ids), 1 + below(random, 3), kind, &summaries[i]);
         if (kind == OUTCOME_RETRY)
             outcomes[i].retry_unix_us = now_us + below(random, 60);
+        outcomes[i].run_id = below(random, 4) == 0 ? NULL : PICK(random, run_ids);
     }
     note(trace, "settle", store_settle(store, outcomes, count, now_us, NULL));
     for (size_t i = 0; i < count; i++)
@@ -168,7 +171,6 @@ static void step_versions(struct store *store, uint64_t *random, int64_t now_us,
 
 static void step_runs(struct store *store, uint64_t *random, int64_t now_us, struct trace *trace)
 {
-    static const char *const run_ids[] = {"r", "r1", "r12", "s"};
     static const char *const prefixes[] = {"", "r", "r1", "r12", "s", "x"};
     enum run_command pending = RUN_COMMAND_UNKNOWN;
     uint64_t lost = 0;

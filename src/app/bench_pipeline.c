@@ -83,6 +83,7 @@ static dobby_code run(struct bench *bench, struct dobby_error *err)
     struct timed_store store;
     struct timed_engine engine;
     timed_store_init(&store, bench->store, &figures->calls);
+    store.settle_delay_ms = bench->options->settle_delay_ms;
     timed_engine_init(&engine, bench->engine, &figures->calls);
     struct run_options options = runs_options(config);
     options.owner = "bench";
@@ -129,6 +130,7 @@ static void fill_figures(struct bench *bench)
     snprintf(figures->engine, sizeof figures->engine, "%s",
              config_text(bench->options->config, CONFIG_ENGINE_KIND));
     snprintf(figures->model, sizeof figures->model, "%s", engine_info(bench->engine)->model);
+    figures->leases_max = run_leases_max(engine_info(bench->engine)->sessions);
     figures->records_per_min = figures->seconds > 0 ? (double)done * 60 / figures->seconds : 0;
     figures->progress_gap_ms = (double)bench->gap_ns / 1e6;
     figures->progress_age_ms = (double)bench->age_ns / 1e6;

@@ -12,12 +12,14 @@ struct bench_pipeline_options {
     const struct config *config; /* the engine, its model and the run's settings */
     const char *directory; /* the database's directory is made in it: its file system is what is measured */
     uint64_t records;
-    size_t bytes; /* of each record, 1 to LIMIT_CONTENT_BYTES */
+    size_t bytes;            /* of each record, 1 to LIMIT_CONTENT_BYTES */
+    int64_t settle_delay_ms; /* every saving of results takes so much longer */
 };
 
 struct pipeline_figures {
     char engine[BENCH_LABEL_BYTES], model[BENCH_LABEL_BYTES]; /* the kind; the model's name */
     uint64_t records, bytes;                                  /* as asked for; bytes of each */
+    uint64_t leases_max;                                      /* records that the run may hold at once */
     struct run_progress totals;
     double put_s, open_s;            /* writing the records; opening the engine */
     double seconds, records_per_min; /* the run alone */

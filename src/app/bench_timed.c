@@ -35,10 +35,6 @@ static void take(struct timed_calls *calls, enum timed_call call, int64_t since_
 
 /* ---- the store ----------------------------------------------------------------------------------- */
 
-TIMED(timed_store, claim, TIMED_CLAIM,
-      (struct store * handle, const char *owner, int64_t now_unix_us, int64_t lease_until_unix_us,
-       size_t limit, struct record_batch *out, struct dobby_error *err),
-      store_claim(self->inner, owner, now_unix_us, lease_until_unix_us, limit, out, err))
 TIMED(timed_store, find_results, TIMED_FIND,
       (struct store * handle, const uint8_t (*keys)[SHA256_BYTES], size_t key_count, summary_visit_fn *visit,
        void *context, struct dobby_error *err),
@@ -79,15 +75,41 @@ TIMED(timed_store, requeue_stale, TIMED_STORE_OTHER,
        struct stale_counts *counts, struct dobby_error *err),
       store_requeue_stale(self->inner, want, now_unix_us, limit, counts, err))
 
+static dobby_code claim(struct store *store, const char *owner, int64_t now_unix_us,
+                        int64_t lease_until_unix_us, size_t limit, struct record_batch *out,
+                        struct dobby_error *err)
+{
+    const struct timed_store *self = (const struct timed_store *)(void *)store;
+    struct timed_calls *calls = self->calls;
+    const int64_t since_ns = clock_monotonic_ns();
+    if (calls->settle_since_ns > 0 && since_ns - calls->settle_since_ns > calls->claim_in_settle_ns)
+        calls->claim_in_settle_ns = since_ns - calls->settle_since_ns;
+    const dobby_code code =
+        store_claim(self->inner, owner, now_unix_us, lease_until_unix_us, limit, out, err);
+    take(calls, TIMED_CLAIM, since_ns);
+    if (code == DOBBY_OK)
+        calls->held += out->count;
+    if (calls->held > calls->held_max)
+        calls->held_max = calls->held;
+    return code;
+}
+
 static dobby_code settle(struct store *store, struct outcome *outcomes, size_t outcome_count,
                          int64_t now_unix_us, struct dobby_error *err)
 {
     const struct timed_store *self = (const struct timed_store *)(void *)store;
+    struct timed_calls *calls = self->calls;
     const int64_t since_ns = clock_monotonic_ns();
+    calls->settle_since_ns = since_ns;
+    if (self->settle_delay_ms > 0)
+        clock_sleep_ms(self->settle_delay_ms);
     const dobby_code code = store_settle(self->inner, outcomes, outcome_count, now_unix_us, err);
-    take(self->calls, TIMED_SETTLE, since_ns);
-    if (code == DOBBY_OK && outcome_count > 0 && self->calls->first_settle_ns == 0)
-        self->calls->first_settle_ns = clock_monotonic_ns();
+    calls->settle_since_ns = 0;
+    take(calls, TIMED_SETTLE, since_ns);
+    if (code == DOBBY_OK)
+        calls->held -= outcome_count;
+    if (code == DOBBY_OK && outcome_count > 0 && calls->first_settle_ns == 0)
+        calls->first_settle_ns = clock_monotonic_ns();
     return code;
 }
 

@@ -26,12 +26,17 @@ struct timed_calls {
     int64_t first_submit_ns, first_settle_ns;
     /* When the run's row got its last metrics, and the longest time between two. */
     int64_t last_update_ns, update_gap_ns;
+    /* How long after a settle began records were still claimed while it ran, at most; and when the one that
+     * runs began, 0: none runs. */
+    int64_t claim_in_settle_ns, settle_since_ns;
+    uint64_t held, held_max; /* records claimed and not settled */
 };
 
 struct timed_store {
     struct store store; /* first: the handle to give to the run */
     struct store *inner;
     struct timed_calls *calls;
+    int64_t settle_delay_ms; /* every settle takes so much longer; 0 unless set after timed_store_init */
 };
 /* Borrows both. What a run does not call is not there: ingesting and listing go to the inner store. */
 void timed_store_init(struct timed_store *timed, struct store *inner, struct timed_calls *calls);

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A run looks at its row several times a second; one that is busy with its last records may take longer to
- * cancel, and is not waited for. */
+/* A run looks at its row several times a second and acts at once; on a machine that is overloaded it may take
+ * longer, and is not waited for. */
 enum { ANSWER_MS = 3000, ASK_MS = 50, TARGETS_MAX = 8 };
 
 /* ---- which run is meant ----------------------------------------------------------------------------- */
@@ -19,8 +19,11 @@ enum { ANSWER_MS = 3000, ASK_MS = 50, TARGETS_MAX = 8 };
 struct target {
     char id[UUID_TEXT_BYTES];
     char owner[LIMIT_OWNER_BYTES + 1];
-    enum run_state state; /* as run_view_state */
+    enum run_state state; /* as run_view_init */
     enum run_command command;
+    int64_t heartbeat_us, silent_since_us; /* as run_view_init */
+    int64_t waited_ms;                     /* for its answer */
+    bool closed; /* it did not answer and was silent before: its row says LOST now */
 };
 
 struct targets {
@@ -33,17 +36,21 @@ static dobby_code collect(void *context, const struct run_row *row, struct dobby
 {
     struct targets *targets = context;
     (void)err;
-    const enum run_state state = run_view_state(row);
-    if ((targets->active && !run_state_is_active(state)) || (targets->lost && state != RUN_LOST))
-        return DOBBY_OK;
-    targets->found++;
-    if (targets->count == TARGETS_MAX)
-        return DOBBY_OK;
-    struct target *target = &targets->rows[targets->count++];
-    snprintf(target->id, sizeof target->id, "%s", row->id);
-    snprintf(target->owner, sizeof target->owner, "%s", row->owner);
-    target->state = state;
-    target->command = row->command;
+    struct run_view view;
+    run_view_init(&view, row, clock_unix_us());
+    const bool wanted =
+        (!targets->active || run_state_is_active(view.state)) && (!targets->lost || view.state == RUN_LOST);
+    targets->found += wanted;
+    if (wanted && targets->count < TARGETS_MAX) {
+        struct target *target = &targets->rows[targets->count++];
+        *target = (struct target){.state = view.state,
+                                  .command = row->command,
+                                  .heartbeat_us = row->heartbeat_unix_us,
+                                  .silent_since_us = view.silent_since_us};
+        snprintf(target->id, sizeof target->id, "%s", row->id);
+        snprintf(target->owner, sizeof target->owner, "%s", row->owner);
+    }
+    run_view_release(&view);
     return DOBBY_OK;
 }
 
@@ -126,15 +133,33 @@ static dobby_code await_answer(struct store *store, enum run_command command, st
                                struct dobby_error *err)
 {
     const struct run_filter filter = {.id_prefix = target->id, .limit = 1};
+    const int64_t start_ns = clock_monotonic_ns();
     dobby_code code = DOBBY_OK;
-    for (int waited_ms = 0;; waited_ms += ASK_MS) {
+    for (;;) {
         struct targets now = {.rows = target};
         code = store_run_list(store, &filter, collect, &now, err);
-        if (code != DOBBY_OK || has_answered(command, target->state) || waited_ms >= ANSWER_MS ||
+        target->waited_ms = (clock_monotonic_ns() - start_ns) / 1000000;
+        if (code != DOBBY_OK || has_answered(command, target->state) || target->waited_ms >= ANSWER_MS ||
             interrupt_count() > 0)
             return code;
         clock_sleep_ms(ASK_MS);
     }
+}
+
+/* A run that was silent and stays so is closed: it is dead on another machine, or at least cut off from the
+ * database. Its leases expire; should it live, it finds the command when it comes back, and ends. */
+static dobby_code close_silent(struct store *store, const struct target *before, struct target *target,
+                               struct dobby_error *err)
+{
+    uint64_t lost = 0;
+    if (!run_state_is_active(target->state) || before->silent_since_us == 0 ||
+        target->heartbeat_us != before->heartbeat_us || interrupt_count() > 0)
+        return DOBBY_OK;
+    const dobby_code code = store_run_lost(store, target->owner, clock_unix_us(), &lost, err);
+    target->closed = code == DOBBY_OK && lost > 0;
+    if (target->closed)
+        target->state = RUN_LOST;
+    return code;
 }
 
 static dobby_code print_answer(bool as_json, enum run_command command, const struct target *target,
@@ -142,7 +167,8 @@ static dobby_code print_answer(bool as_json, enum run_command command, const str
 {
     struct buffer text = {0};
     struct json_writer json;
-    const bool answered = has_answered(command, target->state);
+    const bool answered = !target->closed && has_answered(command, target->state);
+    char since[CLOCK_TEXT_BYTES];
     dobby_code code;
     if (as_json) {
         json_writer_init(&json, &text, true);
@@ -155,10 +181,21 @@ static dobby_code print_answer(bool as_json, enum run_command command, const str
         json_put_text(&json, run_state_name(target->state));
         json_key(&json, "answered");
         json_put_boolean(&json, answered);
+        json_key(&json, "closed");
+        json_put_boolean(&json, target->closed);
+        json_key(&json, "waited_ms");
+        json_put_integer(&json, target->waited_ms);
         json_end_object(&json);
         code = json_writer_end(&json, err);
         if (code == DOBBY_OK)
             code = buffer_append_byte(&text, '\n', err);
+    } else if (target->closed) {
+        clock_format(target->heartbeat_us, since);
+        code = buffer_append_format(
+            &text, err,
+            "run %s does not answer and was silent since %s: it is closed as lost; what it "
+            "had is free once its leases run out\n",
+            target->id, since);
     } else if (answered) {
         code = buffer_append_format(&text, err, "run %s is %s\n", target->id, run_state_name(target->state));
     } else {
@@ -185,8 +222,11 @@ static dobby_code control(struct app *app, enum run_command command, struct dobb
     if (code == DOBBY_OK)
         code = store_run_command(store, target->id, command, clock_unix_us(), err);
     if (code == DOBBY_OK) {
+        const struct target before = *target;
         interrupt_catch();
         code = await_answer(store, command, target, err);
+        if (code == DOBBY_OK && command == RUN_COMMAND_CANCEL)
+            code = close_silent(store, &before, target, err);
     }
     if (code == DOBBY_OK)
         code = print_answer(options_switch(&app->options, "json"), command, target, err);
@@ -221,7 +261,8 @@ const struct command command_pause = {
     .summary = "Let a run in another process pause",
     .details = WHICH_RUN
     "\n\nIt finishes the records that are in the engine, gives the others back, so that other runs may have "
-    "them, and takes no new ones until dobby resume. The command waits up to three seconds for that.",
+    "them, and takes no new ones until dobby resume. The run pauses within a second; the command waits for "
+    "that, three seconds at most. A paused run ends once other runs have done what was left.",
     .options = OPTION_LIST(option_specs),
     .arguments_max = 1,
     .run = run_pause,
@@ -243,8 +284,12 @@ const struct command command_cancel = {
     .name = "cancel",
     .arguments = "[RUN]",
     .summary = "End a run in another process",
-    .details = WHICH_RUN "\n\nIt stores what it has finished, gives the rest back and ends. The "
-                         "next dobby run does what is left.",
+    .details =
+        WHICH_RUN "\n\nWithin a second it stores what it has finished, gives the rest back and ends. "
+                  "The next dobby run does what is left.\n\n"
+                  "A run that has been silent for longer than its leases last (dobby status shows since "
+                  "when) and does not answer within three seconds is closed as lost: its machine is gone, "
+                  "or it is cut off from the database.",
     .options = OPTION_LIST(option_specs),
     .arguments_max = 1,
     .run = run_cancel,

@@ -85,7 +85,7 @@ static dobby_code print_totals(struct app *app, struct store *store, const char 
         code = cuts_read(&app->config, store, &cuts, err);
     if (code == DOBBY_OK)
         code = options_switch(&app->options, "json")
-                   ? runs_append_json(&text, run_id, totals, &counts, &cuts, err)
+                   ? runs_append_json(&text, run_id, totals, &counts, &cuts, NULL, err)
                    : runs_append_summary(&text, totals, &counts, &cuts, err);
     if (code == DOBBY_OK)
         code = output_print(&text, err);
@@ -96,13 +96,28 @@ static dobby_code print_totals(struct app *app, struct store *store, const char 
     return code;
 }
 
+/* Programs get their object after an error too. What cannot be printed any more is dropped: the error counts.
+ */
+static void print_failure(struct store *store, const char *run_id, const struct run_progress *totals,
+                          const struct dobby_error *failure)
+{
+    struct buffer text = {0};
+    struct store_counts counts;
+    const bool counted = store != NULL && store_count(store, &counts, NULL) == DOBBY_OK;
+    dobby_code code = runs_append_json(&text, run_id, totals, counted ? &counts : NULL, NULL, failure, NULL);
+    if (code == DOBBY_OK)
+        code = output_print(&text, NULL);
+    (void)code;
+    buffer_release(&text);
+}
+
 static dobby_code run(struct app *app, struct dobby_error *err)
 {
     struct store *store = NULL;
     struct engine *engine = NULL;
     struct prompt_template *prompt = NULL;
     struct run_progress totals = {0};
-    char run_id[UUID_TEXT_BYTES];
+    char run_id[UUID_TEXT_BYTES] = "";
     int64_t time_ms_max = 0;
     const char *time = options_text(&app->options, "max-time");
     dobby_code code = time != NULL ? duration_parse("max-time", time, &time_ms_max, err) : DOBBY_OK;
@@ -110,15 +125,19 @@ static dobby_code run(struct app *app, struct dobby_error *err)
         code = stores_open_for_run(&app->config, &store, err);
     if (code != DOBBY_OK)
         goto done;
-    interrupt_catch();
     code = runs_open_engine(&app->config, &engine, err);
     if (code == DOBBY_OK)
         code = models_open_prompt(&app->config, engine, &prompt, err);
+    /* Before this, while a model is read, there is nothing to give back: a signal ends the program at once.
+     */
+    interrupt_catch();
     if (code == DOBBY_OK)
         code = run_records(app, store, engine, prompt, time_ms_max, run_id, &totals, err);
+done:
+    if (code != DOBBY_OK && options_switch(&app->options, "json"))
+        print_failure(store, run_id, &totals, err);
     if (code == DOBBY_OK)
         code = print_totals(app, store, run_id, &totals, err);
-done:
     prompt_template_free(prompt);
     engine_close(engine);
     store_close(store);
@@ -172,6 +191,9 @@ const struct command command_run = {
         "back; the second stops at "
         "once. Both, and dobby cancel, end with status 130. --max-time, --max-tokens and --max-failures "
         "finish what is running and end with status 7 when records are left; --max-records with 0.\n\n"
+        "With --json the totals are one object, after an error too: then error is its id, message and "
+        "detail, and "
+        "state is failed.\n\n"
         "A prompt file is plain text with {content}, and {path} and {language} where they help; {{ and }} "
         "are braces.",
     .options = OPTION_LIST(option_specs),

@@ -2,6 +2,7 @@
 #include "app/output.h"
 #include "app/run_view.h"
 #include "app/stores.h"
+#include "os/clock.h"
 
 enum { RUNS_SHOWN = 20 };
 
@@ -18,7 +19,7 @@ static dobby_code show(void *context, const struct run_row *row, struct dobby_er
     struct buffer *text = &listing->output->text;
     struct run_view view;
     dobby_code code = DOBBY_OK;
-    run_view_init(&view, row);
+    run_view_init(&view, row, clock_unix_us());
     if (listing->json != NULL) {
         run_view_write_json(&view, listing->json);
         code = listing->json->code;

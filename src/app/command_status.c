@@ -138,7 +138,10 @@ const struct command command_status = {
     .details =
         "With --watch a terminal shows one view that is redrawn: the records, the active runs with their "
         "rates, latencies, queues, breakers and last errors, and the runs that ended last. Elsewhere it is a "
-        "line for each active run, and with --json one object a line. Ctrl-C ends it with status 0.",
+        "line for each active run, and with --json one object a line. Ctrl-C ends it with status 0.\n\n"
+        "The database's tokens are those of the summaries that it holds, each counted, also where several "
+        "records "
+        "share one result; a run's are those that it inferred.",
     .options = OPTION_LIST(option_specs),
     .run = run,
 };

@@ -16,7 +16,7 @@ struct contract {
     const char *row;    /* of the list of requirements: "1.9" */
     const char *what;   /* static */
     const char *engine; /* "embedded", "null"; "" where none takes part */
-    const char *unit;   /* "ms", "s", "MB", "%", "records/s" */
+    const char *unit;   /* "ms", "s", "MB", "%", "records", "records/s" */
     bool at_least;      /* measured must not be below the limit; else not reach it */
     double limit, measured;
     enum contract_verdict verdict;
@@ -43,6 +43,10 @@ DOBBY_NODISCARD dobby_code contracts_store(const struct contract_options *option
 /* 2.13: the engine, with the configured model. */
 DOBBY_NODISCARD dobby_code contracts_engine(const struct contract_options *options,
                                             struct contract_list *list, struct dobby_error *err);
+/* 3.5: a run whose store is slowed to a crawl, with the engine that the configuration says: the null engine,
+ * since nothing else keeps the store busy all the time. */
+DOBBY_NODISCARD dobby_code contracts_backpressure(const struct contract_options *options,
+                                                  struct contract_list *list, struct dobby_error *err);
 /* 3.15: whole runs, with the engine that the configuration says; label is "embedded" or "null". */
 DOBBY_NODISCARD dobby_code contracts_run(const struct contract_options *options, const char *label,
                                          struct contract_list *list, struct dobby_error *err);

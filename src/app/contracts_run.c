@@ -1,4 +1,4 @@
-/* Row 3.15: whole runs over synthetic records through SQLite. */
+/* Rows 3.5 and 3.15: whole runs over synthetic records through SQLite. */
 #include "app/contracts.h"
 
 #include <stdio.h>
@@ -8,6 +8,7 @@ enum {
     THOUSAND = 1000,
     TEN_THOUSAND = 10000,
     NULL_BYTES = 2048,
+    SLOW_MS = 200,        /* more for every transaction of results */
     EMBEDDED_BYTES = 750, /* some 300 tokens, as the contracts take a record to be */
 };
 
@@ -86,7 +87,8 @@ dobby_code contracts_run(const struct contract_options *options, const char *lab
     } else {
         const struct contract missing = {
             .row = "3.15", .what = "10,000 records", .engine = label, .unit = "s", .limit = 2700};
-        contract_add_missing(list, &missing, "it takes ten times the row above: --full measures it");
+        contract_add_missing(list, &missing,
+                             "takes ten times the row above: dobby bench contracts --full --only 3.15");
     }
     add(&bench, "records that fail", "%", 1, error_percent(&figures), "");
     add(&bench, "longest time between two reports of progress", "ms", 1000, figures.progress_gap_ms, "");
@@ -103,5 +105,37 @@ dobby_code contracts_run(const struct contract_options *options, const char *lab
         contract_add_missing(list, &missing, "the run ended before its second metrics");
     }
     add(&bench, "age of a report's figures when it comes", "ms", 100, figures.progress_age_ms, "");
+    return DOBBY_OK;
+}
+
+dobby_code contracts_backpressure(const struct contract_options *options, struct contract_list *list,
+                                  struct dobby_error *err)
+{
+    struct pipeline_figures figures;
+    const struct bench_pipeline_options slowed = {.config = options->config,
+                                                  .directory = options->directory,
+                                                  .records = THOUSAND,
+                                                  .bytes = NULL_BYTES,
+                                                  .settle_delay_ms = SLOW_MS};
+    dobby_code code = bench_pipeline(&slowed, &figures, err);
+    if (code == DOBBY_OK)
+        code = check_whole(&figures, err);
+    if (code != DOBBY_OK)
+        return code;
+    struct contract contract = {.row = "3.5",
+                                .what = "a slow writer: claims into a saving of results",
+                                .engine = "null",
+                                .unit = "ms",
+                                .limit = 100,
+                                .measured = (double)figures.calls.claim_in_settle_ns / 1e6};
+    snprintf(contract.note, sizeof contract.note, "each takes %d ms longer; the last claim after its begin",
+             SLOW_MS);
+    contract_add(list, &contract);
+    contract.what = "a slow writer: records in memory";
+    contract.unit = "records";
+    contract.limit = (double)figures.leases_max + 1;
+    contract.measured = (double)figures.calls.held_max;
+    snprintf(contract.note, sizeof contract.note, "whatever the table's size");
+    contract_add(list, &contract);
     return DOBBY_OK;
 }

@@ -121,6 +121,12 @@ dobby_code cuts_append_line(const struct cuts *cuts, struct buffer *out, struct 
 void cuts_put_json(const struct cuts *cuts, struct json_writer *json)
 {
     json_key(json, "stale_cut");
+    if (cuts == NULL) {
+        json_put_null(json);
+        json_key(json, "cut_otherwise");
+        json_put_null(json);
+        return;
+    }
     json_put_integer(json, (int64_t)cuts->results);
     json_key(json, "cut_otherwise");
     json_begin_array(json);

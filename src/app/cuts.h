@@ -32,7 +32,7 @@ DOBBY_NODISCARD dobby_code cuts_append_text(const struct cuts *cuts, struct buff
 /* The same in one line at most: that of the only row, or how many there are of how many sources. */
 DOBBY_NODISCARD dobby_code cuts_append_line(const struct cuts *cuts, struct buffer *out,
                                             struct dobby_error *err);
-/* The members "stale_cut" and "cut_otherwise" of an object. */
+/* The members "stale_cut" and "cut_otherwise" of an object; null where cuts is NULL. */
 void cuts_put_json(const struct cuts *cuts, struct json_writer *json);
 
 #endif

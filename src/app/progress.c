@@ -29,7 +29,7 @@ struct progress_style progress_style_of(bool terminal, const char *term, const c
 struct progress_rates progress_rates_of(const struct run_progress *progress)
 {
     struct progress_rates rates = {.eta_s = -1};
-    const double seconds = (double)progress->elapsed_ns / 1e9;
+    const double seconds = (double)(progress->elapsed_ns - progress->paused_ns) / 1e9;
     rates.done = progress->completed + progress->degraded + progress->failed + progress->skipped;
     if (seconds > 0) {
         rates.records_per_s = (double)rates.done / seconds;
@@ -121,12 +121,15 @@ dobby_code progress_append_line(struct buffer *out, const struct run_progress *p
     char eta[ETA_BYTES], text[NOTE_BYTES];
     const char *note = phase_note(progress, text);
     format_eta(rates.eta_s, eta);
-    return buffer_append_format(out, err,
-                                "dobby: %" PRIu64 " of %" PRIu64
-                                " records, %.1f records/s, %.0f tokens/s, ETA "
-                                "%s, %" PRIu64 " failed%s%s\n",
-                                rates.done, progress->total, rates.records_per_s, rates.tokens_per_s, eta,
-                                progress->failed, note[0] != '\0' ? "; " : "", note);
+    if (note[0] != '\0') /* then a rate says nothing */
+        return buffer_append_format(out, err,
+                                    "dobby: %" PRIu64 " of %" PRIu64 " records, %" PRIu64 " failed; %s\n",
+                                    rates.done, progress->total, progress->failed, note);
+    return buffer_append_format(
+        out, err,
+        "dobby: %" PRIu64 " of %" PRIu64 " records, %.1f records/s, %.0f tokens/s, ETA "
+        "%s, %" PRIu64 " failed\n",
+        rates.done, progress->total, rates.records_per_s, rates.tokens_per_s, eta, progress->failed);
 }
 
 void progress_init(struct progress *progress)

@@ -16,8 +16,8 @@ struct progress_style progress_style_of(bool terminal, const char *term, const c
 /* What both forms tell. */
 struct progress_rates {
     uint64_t done;
-    double records_per_s, tokens_per_s;
-    int64_t eta_s; /* -1: not known yet */
+    double records_per_s, tokens_per_s; /* pauses left out */
+    int64_t eta_s;                      /* -1: not known yet */
 };
 struct progress_rates progress_rates_of(const struct run_progress *progress);
 

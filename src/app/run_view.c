@@ -8,11 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PATH_PART_BYTES = 32, DURATION_BYTES = 24, STARTED_CHARACTERS = 16 };
+enum { PATH_PART_BYTES = 32, DURATION_BYTES = 24, STARTED_CHARACTERS = 16, SILENT_MS_MIN = 10000 };
 
 /* ---- what the row says ---------------------------------------------------------------------------- */
 
-enum run_state run_view_state(const struct run_row *row)
+/* An active run whose process is certainly dead is LOST, whatever its row says. */
+static enum run_state state_of(const struct run_row *row)
 {
     struct process_identity process;
     const bool dead = run_state_is_active(row->state) &&
@@ -36,29 +37,44 @@ static int64_t eta_of(const struct run_view *view)
     double per_min = 0;
     if (!run_view_metric(view, "records_per_min_now", &per_min) || per_min <= 0)
         per_min = view->records_per_min;
-    if (!run_state_is_active(view->state) || per_min <= 0 || total < view->done)
+    if (view->state != RUN_RUNNING || view->silent_since_us != 0 || per_min <= 0 || total < view->done)
         return -1;
     return (int64_t)((double)(total - view->done) / per_min * 60 + 0.5);
 }
 
-void run_view_init(struct run_view *view, const struct run_row *row)
+static int64_t silent_since(const struct run_view *view, int64_t now_unix_us)
+{
+    const int64_t heartbeat_us = view->row->heartbeat_unix_us;
+    int64_t lease_ms = 0;
+    if (!json_to_integer(json_member(view->settings, "lease_ms"), &lease_ms) || lease_ms < SILENT_MS_MIN)
+        lease_ms = SILENT_MS_MIN;
+    const bool silent =
+        run_state_is_active(view->state) && now_unix_us / 1000 - heartbeat_us / 1000 > lease_ms;
+    return silent ? heartbeat_us : 0;
+}
+
+void run_view_init(struct run_view *view, const struct run_row *row, int64_t now_unix_us)
 {
     const struct run_counts *counts = &row->counts;
     *view = (struct run_view){
         .row = row,
         .settings = parse(row->settings),
         .metrics = parse(row->metrics),
-        .state = run_view_state(row),
+        .state = state_of(row),
         .done = counts->completed + counts->degraded + counts->failed + counts->skipped,
     };
+    view->silent_since_us = silent_since(view, now_unix_us);
     if (process_identity_parse(row->owner, &view->process, NULL) != DOBBY_OK)
         view->process.pid = 0;
     /* A clock that was set back while it ran must not give a run a negative time. */
     const int64_t end_us = row->ended_unix_us != 0 ? row->ended_unix_us : row->heartbeat_unix_us;
     if (end_us > row->started_unix_us)
         view->seconds = (double)(end_us - row->started_unix_us) / 1e6;
-    if (view->seconds > 0)
-        view->records_per_min = (double)view->done / view->seconds * 60;
+    double paused_s = 0;
+    const bool paused = run_view_metric(view, "paused_s", &paused_s) && paused_s < view->seconds;
+    const double busy_s = paused ? view->seconds - paused_s : view->seconds;
+    if (busy_s > 0)
+        view->records_per_min = (double)view->done / busy_s * 60;
     view->eta_s = eta_of(view);
 }
 
@@ -121,6 +137,7 @@ void run_view_write_json(const struct run_view *view, struct json_writer *json)
     put_time(json, "started_at", row->started_unix_us);
     put_time(json, "heartbeat_at", row->heartbeat_unix_us);
     put_time(json, "ended_at", row->ended_unix_us);
+    put_time(json, "silent_since", view->silent_since_us);
     json_key(json, "host");
     json_put_text(json, view->process.pid != 0 ? view->process.host : NULL);
     json_key(json, "pid");
@@ -165,6 +182,17 @@ dobby_code run_view_append_header(struct buffer *out, struct dobby_error *err)
                                 "TIME", "DONE/TOTAL", "FAILED", "REC/MIN", "WHY IT ENDED");
 }
 
+/* ", silent since 2026-01-31T12:00:00.000Z"; nothing for a run that shows itself. */
+static dobby_code append_silence(struct buffer *out, const struct run_view *view, const char *before,
+                                 struct dobby_error *err)
+{
+    char since[CLOCK_TEXT_BYTES];
+    if (view->silent_since_us == 0)
+        return DOBBY_OK;
+    clock_format(view->silent_since_us, since);
+    return buffer_append_format(out, err, "%ssilent since %s", before, since);
+}
+
 dobby_code run_view_append_row(struct buffer *out, const struct run_view *view, struct dobby_error *err)
 {
     const struct run_row *row = view->row;
@@ -181,6 +209,8 @@ dobby_code run_view_append_row(struct buffer *out, const struct run_view *view, 
         if (code == DOBBY_OK)
             code = utf8_append_display(out, row->end_reason, strlen(row->end_reason), err);
     }
+    if (code == DOBBY_OK)
+        code = append_silence(out, view, "  ", err);
     return code == DOBBY_OK ? buffer_append_byte(out, '\n', err) : code;
 }
 
@@ -194,7 +224,7 @@ static dobby_code append_counts(struct buffer *out, const struct run_view *view,
         "  of these      %" PRIu64 " completed, %" PRIu64 " degraded, %" PRIu64 " failed, %" PRIu64
         " skipped; %" PRIu64 " reused\n"
         "  also          %" PRIu64 " to be tried again, %" PRIu64 " came too late\n"
-        "  tokens        %" PRIu64 " read, %" PRIu64 " written\n",
+        "  tokens        %" PRIu64 " read, %" PRIu64 " written, reused results not counted\n",
         view->done, counts->total, view->records_per_min, view->eta_s >= 0 ? ", ETA " : "",
         view->eta_s >= 0 ? duration_text((double)view->eta_s, eta) : "", counts->completed, counts->degraded,
         counts->failed, counts->skipped, counts->reused, counts->retried, counts->stale, counts->tokens_in,
@@ -246,6 +276,10 @@ static dobby_code append_state(struct buffer *out, const struct run_view *view, 
         code = utf8_append_display(out, view->process.host, strlen(view->process.host), err);
     if (code == DOBBY_OK && has_yet_to_obey(view))
         code = buffer_append_format(out, err, "; told to %s", run_command_name(row->command));
+    if (code == DOBBY_OK)
+        code = append_silence(out, view, "\n  ", err);
+    if (code == DOBBY_OK && view->silent_since_us != 0)
+        code = buffer_append_string(out, ": if it is gone, dobby cancel closes it", err);
     if (code == DOBBY_OK && row->end_reason != NULL)
         code = buffer_append_string(out, "\n  ended         ", err);
     if (code == DOBBY_OK && row->end_reason != NULL)
@@ -273,12 +307,16 @@ dobby_code run_view_append_line(struct buffer *out, const struct run_view *view,
     const struct run_counts *counts = &view->row->counts;
     char eta[DURATION_BYTES], path[PATH_PART_BYTES];
     double value = 0;
-    dobby_code code = buffer_append_format(
-        out, err,
-        "run %.*s %s: %" PRIu64 " of %" PRIu64 " records, %.0f records/min, ETA %s, %" PRIu64 " failed",
-        RUN_VIEW_ID_CHARACTERS, view->row->id, run_state_name(view->state), view->done, counts->total,
-        view->records_per_min, view->eta_s >= 0 ? duration_text((double)view->eta_s, eta) : "--:--",
-        counts->failed);
+    dobby_code code = buffer_append_format(out, err, "run %.*s %s: %" PRIu64 " of %" PRIu64 " records",
+                                           RUN_VIEW_ID_CHARACTERS, view->row->id, run_state_name(view->state),
+                                           view->done, counts->total);
+    if (code == DOBBY_OK && view->state != RUN_PAUSED)
+        code = buffer_append_format(out, err, ", %.0f records/min, ETA %s", view->records_per_min,
+                                    view->eta_s >= 0 ? duration_text((double)view->eta_s, eta) : "--:--");
+    if (code == DOBBY_OK)
+        code = buffer_append_format(out, err, ", %" PRIu64 " failed", counts->failed);
+    if (code == DOBBY_OK)
+        code = append_silence(out, view, ", ", err);
     for (size_t i = 0; code == DOBBY_OK && i < sizeof percentiles / sizeof percentiles[0]; i++) {
         (void)snprintf(path, sizeof path, "latency_ms.%s", percentiles[i]);
         if (run_view_metric(view, path, &value))

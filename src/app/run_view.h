@@ -15,18 +15,18 @@ struct run_view {
     const struct run_row *row;       /* borrowed */
     struct json *settings, *metrics; /* NULL where the text is no JSON */
     enum run_state state;            /* the row's, or LOST when its process is certainly dead */
+    int64_t silent_since_us;         /* unix, its last sign of life: active, but none is due so long; 0: no */
     struct process_identity process; /* pid 0 where the owner does not name one */
     uint64_t done;                   /* completed, degraded, failed and skipped */
     double seconds;                  /* from its start to its end, or to its last sign of life */
-    double records_per_min;          /* over all of them */
-    int64_t eta_s;                   /* -1: not known, or it has ended */
+    double records_per_min;          /* over all of them, pauses left out */
+    int64_t eta_s;                   /* -1: not known, or it does not run: it has ended or is paused */
 };
 
-/* The state of a run as it is: an active one whose process is certainly dead is LOST. Writes nothing. */
-enum run_state run_view_state(const struct run_row *row);
-
-/* A zeroed struct may be released. */
-void run_view_init(struct run_view *view, const struct run_row *row);
+/* A zeroed struct may be released. now_unix_us tells how long a run has been silent: a run shows itself twice
+ * a second, so one that does not for as long as its leases last, ten seconds at least, has died on another
+ * machine, is stopped or cut off, or the machines' clocks differ by that much. */
+void run_view_init(struct run_view *view, const struct run_row *row, int64_t now_unix_us);
 void run_view_release(struct run_view *view);
 
 /* A number of the snapshot, named by its path ("latency_ms.p50"); false where it has none. */

@@ -3,6 +3,7 @@
 #include "app/models.h"
 #include "app/output.h"
 #include "app/progress.h"
+#include "app/secret.h"
 #include "base/json_writer.h"
 #include "base/utf8.h"
 #include "os/process.h"
@@ -187,6 +188,8 @@ dobby_code runs_append_summary(struct buffer *out, const struct run_progress *to
         code = buffer_append_format(out, err, "ended because --%s was reached\n", run_cap_name(totals->cap));
     if (code == DOBBY_OK && totals->end == RUN_CANCELED)
         code = buffer_append_string(out, "ended because it was canceled: dobby cancel\n", err);
+    if (code == DOBBY_OK && totals->ended_paused)
+        code = buffer_append_string(out, "ended while it was paused: others have done the rest\n", err);
     if (code == DOBBY_OK)
         code = append_remarks(out, totals, counts, err);
     if (code == DOBBY_OK)
@@ -196,9 +199,46 @@ dobby_code runs_append_summary(struct buffer *out, const struct run_progress *to
     return code == DOBBY_OK ? append_advice(out, totals, rates.done, err) : code;
 }
 
+/* What the run ended with; its text may hold a URL. */
+static dobby_code put_failure(struct json_writer *json, const struct dobby_error *failure,
+                              struct dobby_error *err)
+{
+    struct buffer detail = {0};
+    json_key(json, "error");
+    if (failure == NULL) {
+        json_put_null(json);
+        return DOBBY_OK;
+    }
+    const dobby_code code = secret_append_masked(&detail, failure->detail, err);
+    json_begin_object(json);
+    json_key(json, "id");
+    json_put_text(json, dobby_code_id(failure->code));
+    json_key(json, "message");
+    json_put_text(json, dobby_code_message(failure->code));
+    json_key(json, "detail");
+    json_put_text(json, detail.length > 0 ? detail.bytes : "");
+    json_key(json, "retryable");
+    json_put_boolean(json, dobby_code_retryable(failure->code));
+    json_end_object(json);
+    buffer_release(&detail);
+    return code;
+}
+
+static void put_left(struct json_writer *json, const struct store_counts *counts)
+{
+    static const enum record_state states[] = {RECORD_PENDING, RECORD_LEASED};
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        json_key(json, record_state_name(states[i]));
+        if (counts != NULL)
+            json_put_integer(json, (int64_t)counts->by_state[states[i]]);
+        else
+            json_put_null(json);
+    }
+}
+
 dobby_code runs_append_json(struct buffer *out, const char *run_id, const struct run_progress *totals,
                             const struct store_counts *counts, const struct cuts *cuts,
-                            struct dobby_error *err)
+                            const struct dobby_error *failure, struct dobby_error *err)
 {
     const struct progress_rates rates = progress_rates_of(totals);
     const struct {
@@ -220,23 +260,22 @@ dobby_code runs_append_json(struct buffer *out, const char *run_id, const struct
         {"stale_restored", totals->stale_restored},
         {"tokens_in", totals->tokens_in},
         {"tokens_out", totals->tokens_out},
-        {"pending", counts->by_state[RECORD_PENDING]},
-        {"leased", counts->by_state[RECORD_LEASED]},
         {"peak_rss_bytes", process_peak_rss_bytes()},
     };
     struct json_writer json;
     json_writer_init(&json, out, false);
     json_begin_object(&json);
     json_key(&json, "run");
-    json_put_text(&json, run_id);
+    json_put_text(&json, run_id[0] != '\0' ? run_id : NULL);
     json_key(&json, "state");
-    json_put_text(&json, run_state_name(totals->end));
+    json_put_text(&json, run_state_name(failure != NULL ? RUN_FAILED : totals->end));
     json_key(&json, "cap");
     json_put_text(&json, totals->cap != RUN_CAP_NONE ? run_cap_name(totals->cap) : NULL);
     for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++) {
         json_key(&json, integers[i].name);
         json_put_integer(&json, (int64_t)integers[i].value);
     }
+    put_left(&json, counts);
     json_key(&json, "seconds");
     json_put_number(&json, (double)totals->elapsed_ns / 1e9);
     json_key(&json, "records_per_min");
@@ -247,7 +286,9 @@ dobby_code runs_append_json(struct buffer *out, const char *run_id, const struct
     json_put_boolean(&json, totals->end == RUN_INTERRUPTED);
     cuts_put_json(cuts, &json);
     put_errors(&json, &totals->errors);
+    dobby_code code = put_failure(&json, failure, err);
     json_end_object(&json);
-    const dobby_code code = json_writer_end(&json, err);
+    if (code == DOBBY_OK)
+        code = json_writer_end(&json, err);
     return code == DOBBY_OK ? buffer_append_byte(out, '\n', err) : code;
 }

@@ -16,14 +16,15 @@ DOBBY_NODISCARD dobby_code runs_open_engine(const struct config *config, struct 
 DOBBY_NODISCARD dobby_code runs_make_owner(struct buffer *out, char run_id[UUID_TEXT_BYTES],
                                            struct dobby_error *err);
 
-/* The totals of a finished run, for people and as JSON. counts and cuts are the store's
- * after it. */
+/* The totals of a finished run, for people and as JSON. counts and cuts are the store's after it.
+ * For JSON, which an error has too: run_id "" where it did not come to a run, counts and cuts NULL where they
+ * cannot be had, failure NULL where there was none. */
 DOBBY_NODISCARD dobby_code runs_append_summary(struct buffer *out, const struct run_progress *totals,
                                                const struct store_counts *counts, const struct cuts *cuts,
                                                struct dobby_error *err);
 DOBBY_NODISCARD dobby_code runs_append_json(struct buffer *out, const char *run_id,
                                             const struct run_progress *totals,
                                             const struct store_counts *counts, const struct cuts *cuts,
-                                            struct dobby_error *err);
+                                            const struct dobby_error *failure, struct dobby_error *err);
 
 #endif

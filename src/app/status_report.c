@@ -32,6 +32,7 @@ enum run_form { FORM_JSON, FORM_BLOCK, FORM_ROW, FORM_LINE };
 
 struct run_listing {
     enum run_form form;
+    int64_t now_unix_us;
     struct buffer *out;
     struct json_writer *json; /* FORM_JSON */
     const char *before;       /* what a line of text begins with; FORM_LINE */
@@ -67,7 +68,7 @@ static dobby_code visit_run(void *context, const struct run_row *row, struct dob
     struct run_listing *listing = context;
     struct run_view view;
     dobby_code code = DOBBY_OK;
-    run_view_init(&view, row);
+    run_view_init(&view, row, listing->now_unix_us);
     if (run_state_is_active(view.state) != listing->ended && listing->left > 0) {
         code = append_run(listing, &view, err);
         listing->left--;
@@ -83,6 +84,7 @@ static dobby_code append_runs(const struct status_report *report, struct run_lis
 {
     /* The last ended runs are found among the last ones: the active ones before them are few. */
     const struct run_filter filter = {.active_only = !listing.ended, .limit = ACTIVE_SHOWN + ENDED_SHOWN};
+    listing.now_unix_us = report->now_unix_us;
     listing.left = listing.ended ? ENDED_SHOWN : ACTIVE_SHOWN;
     const dobby_code code = store_run_list(report->store, &filter, visit_run, &listing, err);
     if (shown != NULL)
@@ -158,9 +160,10 @@ dobby_code status_append_text(struct buffer *out, const struct status_report *re
         code = buffer_append_format(out, err, "  %-9s  %" PRIu64 "\n",
                                     record_state_name((enum record_state)state), counts->by_state[state]);
     if (code == DOBBY_OK)
-        code = buffer_append_format(
-            out, err, "summaries    %" PRIu64 "\ntokens       %" PRIu64 " read, %" PRIu64 " written\n",
-            counts->summaries, counts->tokens_in, counts->tokens_out);
+        code = buffer_append_format(out, err,
+                                    "summaries    %" PRIu64 "\ntokens       %" PRIu64 " read, %" PRIu64
+                                    " written, reused results counted too\n",
+                                    counts->summaries, counts->tokens_in, counts->tokens_out);
     if (code == DOBBY_OK && reasons->count > 0)
         code = buffer_append_string(out, "reasons\n", err);
     for (size_t i = 0; code == DOBBY_OK && i < reasons->count; i++) {

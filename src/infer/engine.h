@@ -128,7 +128,8 @@ DOBBY_NODISCARD dobby_code engine_wait(struct engine *engine, struct engine_resu
 /* Ends what is queued but does not run yet; their results say CANCELED. A request that waits for an equal
  * one's result is as that is. */
 void engine_cancel_queued(struct engine *engine);
-/* Ends all that is queued or running at the next step; their results say CANCELED. */
+/* Ends all that is queued or running, within a fraction of a second: what is being computed is given up.
+ * Their results say CANCELED. */
 void engine_cancel_all(struct engine *engine);
 void engine_stats(struct engine *engine, struct engine_stats *out);
 

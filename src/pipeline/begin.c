@@ -180,6 +180,8 @@ static dobby_code allocate(struct run *run, struct dobby_error *err)
     if (code == DOBBY_OK)
         code = outbox_init(&run->outbox, run_leases_max(info->sessions), err);
     if (code == DOBBY_OK)
+        run->outbox.run_id = options->run_id;
+    if (code == DOBBY_OK)
         code = result_cache_init(&run->cache, cache_bytes, ttl_ms * 1000000, err);
     if (code != DOBBY_OK)
         return code;

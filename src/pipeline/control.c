@@ -2,6 +2,7 @@
  *
  *   running  -> paused     [a PAUSE command: queued records go back, running ones are finished]
  *   paused   -> running    [a RESUME command]
+ *   paused   -> ended      [others have done what was left]
  *   running, paused            -> draining   [RUN_DRAIN; a cap; the engine cancelled on its own]
  *   running, paused, draining  -> stopping   [RUN_STOP; a CANCEL command] */
 #include "observe/log.h"
@@ -56,13 +57,17 @@ void run_refresh(struct run *run, bool finished)
     struct run_progress *progress = run->progress;
     int64_t now_ns = clock_monotonic_ns();
     run->told_ns = now_ns;
-    if (now_ns - run->rate_ns >= RATE_MS * (int64_t)1000000) {
+    if (run->paused && !run_has_leases(run)) { /* a pause is no rate: it goes on from here */
+        run->rate_ns = now_ns;
+        run->rate_done = run_done(run);
+    } else if (now_ns - run->rate_ns >= RATE_MS * (int64_t)1000000) {
         double rate = (double)(run_done(run) - run->rate_done) * 1e9 / (double)(now_ns - run->rate_ns);
         run->rate_now = run->rate_now > 0 ? 0.7 * run->rate_now + 0.3 * rate : rate;
         run->rate_ns = now_ns;
         run->rate_done = run_done(run);
     }
     progress->elapsed_ns = now_ns - run->started_ns;
+    progress->paused_ns = run->paused_ns + (run->paused ? now_ns - run->paused_since_ns : 0);
     progress->running = run->jobs.count;
     progress->claimed = (uint32_t)(run->batch.count - run->batch_next);
     progress->outbox = (uint32_t)run->outbox.count;
@@ -125,6 +130,11 @@ static void pause_or_resume(struct run *run, bool pause)
 {
     if (pause == run->paused || run->request != RUN_CONTINUE)
         return;
+    const int64_t now_ns = clock_monotonic_ns();
+    if (pause)
+        run->paused_since_ns = now_ns;
+    else
+        run->paused_ns += now_ns - run->paused_since_ns;
     run->paused = pause;
     run->dry = false;
     run->recorded_ns = 0; /* who commanded it waits to see it in the row */
@@ -169,6 +179,15 @@ static dobby_code renew(struct run *run, int64_t now_ns, struct dobby_error *err
     return run_store_code(run, RUN_STORE_RENEW, code, &failure, err);
 }
 
+/* Nothing to be resumed for: the others have done it. */
+static void end_paused(struct run *run)
+{
+    log_write(LOG_INFO, "run.nothing_left", "paused, and others have done what was left: the run ends",
+              LOG_TEXT("run", run->options->run_id));
+    run->progress->ended_paused = true;
+    run->claims_over = true;
+}
+
 /* Other runs on the same database do a part of what there was to do. */
 static dobby_code count_again(struct run *run, int64_t now_ns, struct dobby_error *err)
 {
@@ -178,8 +197,12 @@ static dobby_code count_again(struct run *run, int64_t now_ns, struct dobby_erro
         return DOBBY_OK;
     run->counted_ns = now_ns;
     dobby_code called = store_count(run->store, &counts, &failure);
-    if (called == DOBBY_OK)
+    if (called == DOBBY_OK) {
         run_set_total(run, &counts);
+        if (run->paused && !run->claims_over && !run_has_leases(run) &&
+            counts.by_state[RECORD_PENDING] + counts.by_state[RECORD_LEASED] == 0)
+            end_paused(run);
+    }
     return run_store_code(run, RUN_STORE_POLL, called, &failure, err);
 }
 

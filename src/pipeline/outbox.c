@@ -100,7 +100,7 @@ void outbox_pardon(struct outbox *outbox)
     }
 }
 
-static void describe(const struct outbox_entry *entry, struct outcome *outcome)
+static void describe(const struct outbox_entry *entry, const char *run_id, struct outcome *outcome)
 {
     bool has_summary = entry->kind == OUTCOME_COMPLETED || entry->kind == OUTCOME_DEGRADED;
     bool has_reason = entry->kind != OUTCOME_COMPLETED && entry->kind != OUTCOME_RELEASED;
@@ -111,31 +111,23 @@ static void describe(const struct outbox_entry *entry, struct outcome *outcome)
                                 .summary = has_summary ? &entry->summary : NULL,
                                 .error_id = has_error ? entry->error_id : NULL,
                                 .reason = has_reason ? entry->reason : NULL,
+                                .run_id = run_id,
                                 .retry_unix_us = entry->kind == OUTCOME_RETRY ? entry->retry_unix_us : 0};
 }
 
 static void count(const struct outcome *outcome, struct run_progress *progress)
 {
-    uint64_t *const counters[] = {
-        [OUTCOME_COMPLETED] = &progress->completed, [OUTCOME_DEGRADED] = &progress->degraded,
-        [OUTCOME_FAILED] = &progress->failed,       [OUTCOME_SKIPPED] = &progress->skipped,
-        [OUTCOME_RETRY] = &progress->retried,
-    };
-    if (outcome->kind == OUTCOME_RELEASED)
-        return;
-    if (outcome->stale) {
-        progress->stale++;
-        return;
-    }
-    ++*counters[outcome->kind];
-    if (outcome->summary == NULL)
-        return;
-    if (outcome->summary->reused) {
-        progress->reused++;
-        return;
-    }
-    progress->tokens_in += outcome->summary->tokens_in;
-    progress->tokens_out += outcome->summary->tokens_out;
+    struct run_counts one = {0};
+    run_counts_add(&one, outcome);
+    progress->completed += one.completed;
+    progress->degraded += one.degraded;
+    progress->failed += one.failed;
+    progress->skipped += one.skipped;
+    progress->stale += one.stale;
+    progress->retried += one.retried;
+    progress->reused += one.reused;
+    progress->tokens_in += one.tokens_in;
+    progress->tokens_out += one.tokens_out;
 }
 
 /* What store_settle is to be given, in order; returns how many. */
@@ -144,7 +136,7 @@ static size_t choose(struct outbox *outbox)
     size_t chosen = 0;
     for (size_t i = 0; i < outbox->count && chosen < LIMIT_BATCH_RECORDS; i++)
         if (!outbox->entries[i].held)
-            describe(&outbox->entries[i], &outbox->outcomes[chosen++]);
+            describe(&outbox->entries[i], outbox->run_id, &outbox->outcomes[chosen++]);
     return chosen;
 }
 

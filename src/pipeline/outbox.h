@@ -27,6 +27,7 @@ struct outbox_entry {
 struct outbox {
     struct outbox_entry *entries;
     struct outcome *outcomes; /* what store_settle is given */
+    const char *run_id;       /* borrowed: whose row counts them; NULL after outbox_init: nobody's */
     size_t count, capacity;
     size_t held;       /* of count */
     size_t failed;     /* entries that are FAILED and not held */

@@ -51,15 +51,16 @@ struct run_progress {
     uint32_t claimed, outbox;       /* waiting for the engine; waiting to be saved */
     uint32_t sessions;              /* records that may run at once, at present */
     enum breaker_state store_breaker, engine_breaker;
-    dobby_code outage;         /* in a phase of an outage: the last error; else OK */
-    struct error_tally errors; /* of records, those skipped as too long too, the engine and the store;
-                                * pardoned ones too */
-    int64_t elapsed_ns;
+    dobby_code outage;             /* in a phase of an outage: the last error; else OK */
+    struct error_tally errors;     /* of records, those skipped as too long too, the engine and the store;
+                                    * pardoned ones too */
+    int64_t elapsed_ns, paused_ns; /* the second is a part of the first */
     enum run_phase phase;
     bool finished;
     /* Once finished: */
     enum run_state end; /* RUN_FINISHED, CAPPED, CANCELED, INTERRUPTED or FAILED */
     enum run_cap cap;   /* of CAPPED */
+    bool ended_paused;  /* FINISHED while it was paused: others did the rest */
 };
 
 struct run_options {

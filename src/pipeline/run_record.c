@@ -151,6 +151,7 @@ static dobby_code append_metrics(const struct run *run, struct buffer *out, stru
 {
     const struct run_progress *progress = run->progress;
     const double seconds = (double)(clock_monotonic_ns() - run->started_ns) / 1e9;
+    const double busy_s = seconds - (double)progress->paused_ns / 1e9;
     const double tokens = (double)(progress->tokens_in + progress->tokens_out);
     struct engine_stats stats;
     struct json_writer json;
@@ -160,9 +161,10 @@ static dobby_code append_metrics(const struct run *run, struct buffer *out, stru
     put_text(&json, "phase", run_phase_name(progress->phase));
     put_text(&json, "cap", progress->cap != RUN_CAP_NONE ? run_cap_name(progress->cap) : NULL);
     put_number(&json, "seconds", seconds);
-    put_number(&json, "records_per_min", seconds > 0 ? (double)run_done(run) * 60 / seconds : 0);
+    put_number(&json, "paused_s", (double)progress->paused_ns / 1e9);
+    put_number(&json, "records_per_min", busy_s > 0 ? (double)run_done(run) * 60 / busy_s : 0);
     put_number(&json, "records_per_min_now", run->rate_now * 60);
-    put_number(&json, "tokens_per_s", seconds > 0 ? tokens / seconds : 0);
+    put_number(&json, "tokens_per_s", busy_s > 0 ? tokens / busy_s : 0);
     put_integer(&json, "tokens_inferred", run->tokens_inferred);
     put_percentiles(&json, "latency_ms", &run->latency_us);
     put_percentiles(&json, "settle_ms", &run->settle_us);
@@ -281,6 +283,8 @@ void run_record_end(struct run *run, dobby_code code, const struct dobby_error *
     if (code != DOBBY_OK)
         snprintf(reason, sizeof(reason), "%s: %s: %s", dobby_code_id(code), dobby_code_message(code),
                  failure->detail);
+    else if (run->progress->ended_paused)
+        snprintf(reason, sizeof(reason), "paused, and nothing was left to do");
     else if (run->progress->cap != RUN_CAP_NONE)
         snprintf(reason, sizeof(reason), "--%s was reached", run_cap_name(run->progress->cap));
     if (append_metrics(run, &metrics, NULL) != DOBBY_OK)

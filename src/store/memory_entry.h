@@ -96,6 +96,7 @@ dobby_code memory_run_update(struct store *, const struct run_row *, enum run_co
 dobby_code memory_run_poll(struct store *, const char *id, enum run_command *, struct dobby_error *);
 dobby_code memory_run_command(struct store *, const char *id_prefix, enum run_command, int64_t now_unix_us,
                               struct dobby_error *);
+void memory_run_count(struct memory_store *, const struct outcome *);
 dobby_code memory_run_lost(struct store *, const char *owner, int64_t now_unix_us, uint64_t *lost,
                            struct dobby_error *);
 dobby_code memory_run_list(struct store *, const struct run_filter *, run_visit_fn *, void *context,

@@ -77,6 +77,13 @@ dobby_code memory_run_update(struct store *store, const struct run_row *row, enu
     return DOBBY_OK;
 }
 
+void memory_run_count(struct memory_store *memory, const struct outcome *outcome)
+{
+    const size_t at = outcome->run_id != NULL ? find_run(memory, outcome->run_id) : memory->run_count;
+    if (at < memory->run_count)
+        run_counts_add(&memory->runs[at].counts, outcome);
+}
+
 dobby_code memory_run_poll(struct store *store, const char *id, enum run_command *pending,
                            struct dobby_error *err)
 {

@@ -332,6 +332,8 @@ dobby_code memory_settle(struct store *store, struct outcome *outcomes, size_t c
     for (size_t i = 0; i < count; i++) {
         if (code == DOBBY_OK)
             settle_one(memory, &settlements[i], &outcomes[i], now_unix_us);
+        if (code == DOBBY_OK)
+            memory_run_count(memory, &outcomes[i]);
         settlement_release(&settlements[i]);
     }
     free(settlements);

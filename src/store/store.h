@@ -126,6 +126,7 @@ struct outcome {
     const char *error_id;          /* FAILED, RETRY: "INFER-0005"; else NULL */
     const char *reason;            /* FAILED, RETRY, SKIPPED, DEGRADED; else NULL */
     int64_t retry_unix_us;         /* RETRY; else 0 */
+    const char *run_id;            /* of the run whose row counts it; NULL: none */
     bool stale;                    /* out: the lease was no longer this attempt's; nothing was stored */
 };
 
@@ -237,7 +238,8 @@ DOBBY_NODISCARD dobby_code store_renew(struct store *store, const char *owner, i
                                        uint64_t *renewed, struct dobby_error *err);
 /* Settles up to LIMIT_BATCH_RECORDS leases in one transaction and sets each outcome's stale. Where the record
  * has a summary with the same result key, that one becomes current, with its id, text and engine; the rest of
- * its provenance follows the outcome. */
+ * its provenance follows the outcome. The counts of each outcome's run, where there is such a row, grow in
+ * the same transaction by what run_counts_add says: so they are exact whenever the run dies. */
 DOBBY_NODISCARD dobby_code store_settle(struct store *store, struct outcome *outcomes, size_t count,
                                         int64_t now_unix_us, struct dobby_error *err);
 /* The owners that hold leases, in byte order. */

@@ -29,6 +29,30 @@ const char *run_command_name(enum run_command command)
     return names[(unsigned)command < RUN_COMMAND_COUNT ? command : RUN_COMMAND_UNKNOWN];
 }
 
+void run_counts_add(struct run_counts *counts, const struct outcome *outcome)
+{
+    uint64_t *const counters[] = {
+        [OUTCOME_COMPLETED] = &counts->completed, [OUTCOME_DEGRADED] = &counts->degraded,
+        [OUTCOME_FAILED] = &counts->failed,       [OUTCOME_SKIPPED] = &counts->skipped,
+        [OUTCOME_RETRY] = &counts->retried,
+    };
+    if (outcome->kind == OUTCOME_RELEASED)
+        return;
+    if (outcome->stale) {
+        counts->stale++;
+        return;
+    }
+    ++*counters[outcome->kind];
+    if (outcome->summary == NULL)
+        return;
+    if (outcome->summary->reused) {
+        counts->reused++;
+        return;
+    }
+    counts->tokens_in += outcome->summary->tokens_in;
+    counts->tokens_out += outcome->summary->tokens_out;
+}
+
 dobby_code store_run_begin(struct store *store, const struct run_row *row, struct dobby_error *err)
 {
     dobby_code code = store_check_free(store, "store_run_begin", err);

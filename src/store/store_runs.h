@@ -48,6 +48,9 @@ struct run_counts {
     uint64_t tokens_in, tokens_out;
 };
 
+/* Counts one settled outcome. */
+void run_counts_add(struct run_counts *counts, const struct outcome *outcome);
+
 /* Everything borrowed. */
 struct run_row {
     const char *id;    /* UUIDv7; at most UUID_TEXT_BYTES with its NUL */
@@ -89,7 +92,8 @@ DOBBY_NODISCARD dobby_code store_run_poll(struct store *store, const char *id, e
 DOBBY_NODISCARD dobby_code store_run_command(struct store *store, const char *id_prefix,
                                              enum run_command command, int64_t now_unix_us,
                                              struct dobby_error *err);
-/* The active runs of an owner that is known to be dead become LOST, ended now; *lost counts them. */
+/* The active runs of an owner that is known to be dead, or given up, become LOST, ended now; *lost counts
+ * them. */
 DOBBY_NODISCARD dobby_code store_run_lost(struct store *store, const char *owner, int64_t now_unix_us,
                                           uint64_t *lost, struct dobby_error *err);
 /* Visits runs, the one begun last first, whatever the clock said. */

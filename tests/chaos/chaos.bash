@@ -110,6 +110,7 @@ settled() {
 no record is pending or leased#0#SELECT count(*) FROM record WHERE state IN (1, 2)
 no run is left active#0#SELECT count(*) FROM run WHERE state IN (1, 2)
 no run claims more than there is#0#SELECT max(0, sum(completed + degraded) - (SELECT count(*) FROM summary) - $removed) FROM run
+no result is there that no run counts#0#SELECT max(0, (SELECT count(*) FROM summary) - sum(completed + degraded)) FROM run
 no lease is left#0#SELECT count(*) FROM record WHERE owner IS NOT NULL OR lease_until_us IS NOT NULL
 records without a result#$lost#SELECT count(*) FROM record WHERE state = 5
 each failed record says why#$lost#SELECT count(*) FROM record WHERE state = 5 AND error_id <> '' AND reason <> ''
@@ -124,7 +125,8 @@ END
             (SELECT sum(tokens_out) FROM summary WHERE current = 1)) FROM record")"
 }
 
-# accounted NAME: when every worker could say goodbye, what the runs' rows say adds up to what the tables hold.
+# accounted NAME: what the runs' rows say adds up to what the tables hold, also where runs died: a result is counted by
+# the transaction that stores it. Not where records went, changed or were tried again since: those were counted too.
 accounted() {
     same "$1: the runs' rows add up to the tables" \
         "$(query "SELECT sum(completed), sum(degraded), sum(failed), sum(skipped) FROM run")" \

@@ -28,6 +28,7 @@ start worker
 await worker
 same "the run says that a record has failed" "$status" 3
 settled "after $deaths deaths" 1
+accounted "after $deaths deaths"
 check "retry gives it another chance" "$program" retry
 check "which it uses" "$program" run
 settled "after another chance"

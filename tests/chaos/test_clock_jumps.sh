@@ -56,6 +56,7 @@ started=$(now_ms)
 check "a last run" "$program" run
 [ $(($(now_ms) - started)) -lt 600000 ] && pass "nothing waits for an hour" || fail "the last run waited"
 settled "$jumps jumps"
+accounted "$jumps jumps"
 program=$real_program
 undisturbed "$jumps jumps"
 echo "$records records, $jumps jumps: $(query 'SELECT sum(attempt) - count(*) FROM record') further attempts"

@@ -62,6 +62,7 @@ for ((round = 1; round <= rounds; round++)); do
     stored=$(finished)
 done
 settled "$rounds full disks"
+accounted "$rounds full disks"
 # A run that ends can give nothing back on a full disk, so the next one finds its leases as those of the dead.
 same "a full disk costs no record more than the runs that ended" \
     "$(query "SELECT count(*) FROM record WHERE tries > 1 + $rounds - $paused")" 0

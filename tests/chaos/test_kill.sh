@@ -116,6 +116,12 @@ completed=$(jq -r 'select(.state == "completed") | .state' killed.jsonl | wc -l)
 [ "$(query 'SELECT count(DISTINCT record_seq) FROM summary WHERE current = 1')" = "$total" ] ||
     fail "a record without its summary"
 
+# Each result was counted by the transaction that stored it, whoever died after.
+[ "$(query 'SELECT sum(completed), sum(degraded), sum(failed), sum(skipped) FROM run')" = \
+    "$(query 'SELECT sum(state = 3), sum(state = 4), sum(state = 5), sum(state = 6) FROM record')" ] ||
+    fail "the runs' rows do not add up to the tables"
+[ "$(query 'SELECT count(*) FROM record WHERE owner IS NOT NULL')" = 0 ] || fail "a lease is left"
+
 # The same again, undisturbed.
 ingest "$work/calm.db"
 "$program" run --db "sqlite:$work/calm.db" >run.log 2>&1 || { cat run.log >&2; fail "the undisturbed run"; }

@@ -32,6 +32,7 @@ start worker
 await worker
 same "the run says that records failed" "$status" 3
 settled "forty bad records in a row" 41
+accounted "forty bad records in a row"
 same "each had its attempts" "$(query 'SELECT min(tries), max(tries) FROM record WHERE state = 5')" "$tries|$tries"
 same "no good one was tried twice" "$(query 'SELECT count(*) FROM record WHERE tries > 1 AND state <> 5')" 0
 

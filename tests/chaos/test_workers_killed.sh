@@ -37,6 +37,7 @@ done
 # What the last dead worker held may have been out of the others' sight: their leases last longer than they did.
 check "a last run" "$program" run
 settled "$kills kills"
+accounted "$kills kills"
 undisturbed "$kills kills"
 echo "$records records, $kills kills: $(query 'SELECT sum(attempt) - count(*) FROM record') further attempts"
 finish

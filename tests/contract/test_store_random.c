@@ -64,6 +64,8 @@ static void step_put(struct store *store, uint64_t *random, int64_t now_us, stru
     note(trace, "unchanged", counts.unchanged);
 }
 
+static const char *const run_ids[] = {"r", "r1", "r12", "s"};
+
 static void step_claim(struct store *store, uint64_t *random, int64_t now_us, struct trace *trace)
 {
     struct record_batch batch;
@@ -113,6 +115,7 @@ static void step_settle(struct store *store, uint64_t *random, int64_t now_us, s
         if (kind == OUTCOME_RETRY)
             outcomes[i].retry_unix_us =
                 now_us + below(random, 60) + (below(random, 4) == 0 ? LIMIT_RETRY_WAIT_MS * 1000LL : 0);
+        outcomes[i].run_id = below(random, 4) == 0 ? NULL : PICK(random, run_ids);
     }
     note(trace, "settle", store_settle(store, outcomes, count, now_us, NULL));
     for (size_t i = 0; i < count; i++)
@@ -186,7 +189,6 @@ static void step_versions(struct store *store, uint64_t *random, int64_t now_us,
 
 static void step_runs(struct store *store, uint64_t *random, int64_t now_us, struct trace *trace)
 {
-    static const char *const run_ids[] = {"r", "r1", "r12", "s"};
     static const char *const prefixes[] = {"", "r", "r1", "r12", "s", "x"};
     enum run_command pending = RUN_COMMAND_UNKNOWN;
     uint64_t lost = 0;

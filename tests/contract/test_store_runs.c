@@ -228,6 +228,65 @@ static void the_runs_of_the_dead_are_lost(void **state)
     assert_order(store, &(struct run_filter){.active_only = true}, "da");
 }
 
+static void assert_counts(struct store *store, const char *id, const char *want)
+{
+    char *text = dump_runs(store, &(struct run_filter){.id_prefix = id});
+    if (strstr(text, want) == NULL)
+        fail_msg("run %s: no '%s' in %s", id, want, text);
+    free(text);
+}
+
+/* What a run settles is in its row by the same transaction, whoever writes the row next, or nobody. */
+static void settling_counts_in_the_runs_row(void **state)
+{
+    struct store *store = *state;
+    static const struct {
+        enum outcome_kind kind;
+        uint32_t attempt;
+        bool reused;
+        const char *run_id;
+    } rows[] = {
+        {OUTCOME_COMPLETED, 1, false, "a"}, {OUTCOME_COMPLETED, 1, true, "a"},
+        {OUTCOME_DEGRADED, 1, false, "a"},  {OUTCOME_FAILED, 1, false, "a"},
+        {OUTCOME_SKIPPED, 1, false, "a"},   {OUTCOME_RETRY, 1, false, "a"},
+        {OUTCOME_RELEASED, 1, false, "a"},  {OUTCOME_COMPLETED, 9, false, "a"}, /* too late */
+        {OUTCOME_COMPLETED, 1, false, "b"}, {OUTCOME_COMPLETED, 1, false, NULL},
+        {OUTCOME_FAILED, 1, false, "gone"}, {OUTCOME_SKIPPED, 1, false, "b"},
+    };
+    enum { ROWS = sizeof rows / sizeof rows[0] };
+    struct summary summaries[ROWS];
+    struct outcome outcomes[ROWS];
+    struct record_batch batch;
+    char ids[ROWS][8];
+    put_many(store, ROWS);
+    begin(store, "a", "w");
+    begin(store, "b", "w");
+    ASSERT_OK(store_claim(store, "w", SECOND, 9 * SECOND, ROWS, &batch, err));
+    assert_int_equal(batch.count, ROWS);
+    record_batch_release(&batch);
+    for (size_t i = 0; i < ROWS; i++) {
+        (void)snprintf(ids[i], sizeof ids[i], "r%02zu", i);
+        summaries[i] = make_summary((uint32_t)i, "a text");
+        summaries[i].tokens_in = 100;
+        summaries[i].tokens_out = 10;
+        summaries[i].reused = rows[i].reused;
+        outcomes[i] = make_outcome(ids[i], rows[i].attempt, rows[i].kind, &summaries[i]);
+        outcomes[i].run_id = rows[i].run_id;
+    }
+    struct outcome bad[] = {outcomes[0], {.record_id = NULL}};
+    ASSERT_FAILS(store_settle(store, bad, 2, 2 * SECOND, err), DOBBY_INVALID_ARGUMENT);
+    assert_counts(store, "a", "|10 0 0 0 0 0 0 0 0 0|");
+    ASSERT_OK(store_settle(store, outcomes, ROWS, 2 * SECOND, err));
+    /* total; completed, degraded, failed, skipped; stale, retried, reused; tokens in and out */
+    assert_counts(store, "a", "|10 2 1 1 1 1 1 1 200 20|");
+    assert_counts(store, "b", "|10 1 0 0 1 0 0 0 100 10|");
+    outcomes[0].attempt = 1; /* settled already */
+    ASSERT_OK(store_settle(store, outcomes, 1, 3 * SECOND, err));
+    assert_counts(store, "a", "|10 2 1 1 1 2 1 1 200 20|");
+    (void)update(store, "a", RUN_RUNNING, 4 * SECOND); /* its owner knows better */
+    assert_counts(store, "a", "|10 0 0 0 0 0 0 0 0 0|");
+}
+
 static void unknown_runs_are_not_found(void **state)
 {
     struct store *store = *state;
@@ -343,6 +402,7 @@ int main(void)
         SUITE_TEST(commands_find_their_run),
         SUITE_TEST(without_an_id_the_only_active_run_is_meant),
         SUITE_TEST(the_runs_of_the_dead_are_lost),
+        SUITE_TEST(settling_counts_in_the_runs_row),
         SUITE_TEST(unknown_runs_are_not_found),
         SUITE_TEST(bad_rows_are_refused),
         SUITE_TEST(visitors_stop_and_keep_off_the_handle),

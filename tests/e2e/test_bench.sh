@@ -51,6 +51,8 @@ contracts() {
 }
 contracts "bench contracts of the store" --only 1.9
 same "rows of the store" "$(jq -c '[.contracts[] | .row, .engine] | unique' out) $(jq '.contracts | length' out)" '[null,"1.9"] 10'
+contracts "bench contracts of a slow store" --only 3.5
+same "rows of a slow store" "$(jq -c '[.contracts[] | [.row, .engine, .unit]]' out)" '[["3.5","null","ms"],["3.5","null","records"]]'
 contracts "bench contracts of runs" --only 3.15 --engine null
 same "each has a limit and a figure" \
     "$(jq -c '[.contracts[] | [.row, .engine, (.limit | type), (.measured == null) == (.verdict == "not measured")]] | unique' out)" \

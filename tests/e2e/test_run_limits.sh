@@ -32,7 +32,7 @@ grep -q ': 1 file, 1 of them text, 1 chunk, ' ingest.out || fail "one file is no
 # ---- caps ----
 ingest 60
 ends "--max-records ends with 0" 0 "$program" run --max-records 10 --json
-same "--max-records is a cap" "$(jq -c '[.state, .cap, .records, .pending, .leased]' out)" '["capped","max-records",10,50,0]'
+same "--max-records is a cap" "$(jq -c '[.state, .cap, .records, .pending, .leased, .error]' out)" '["capped","max-records",10,50,0,null]'
 ends "--max-tokens ends with 7" 7 "$program" run --max-tokens 100 --sessions 1 --json
 same "--max-tokens says why" "$(jq -c '[.state, .cap, .pending > 0, .leased]' out)" '["capped","max-tokens",true,0]'
 DOBBY_ENGINE_NULL_DELAY_MS=100 ends "--max-time ends with 7" 7 "$program" run --max-time 300ms --sessions 1
@@ -119,7 +119,13 @@ ingest 60
 { echo 'BEGIN EXCLUSIVE;'; sleep 4; echo 'COMMIT;'; } | sqlite3 test.db &
 locker=$!
 sleep 0.5
-DOBBY_RUN_OUTAGE_MS=300 refuse "and not for ever" 5 STORE-0003 "is in use" "$program" run
+DOBBY_RUN_OUTAGE_MS=300 refuse "and not for ever" 5 STORE-0003 "is in use" "$program" run --json
+same "what it ended with is told to programs too" \
+    "$(jq -c '[.state, .error.id, .error.retryable, .pending, .leased, (.run | length)]' out)" '["failed","STORE-0003",true,60,0,36]'
+refuse "no model" 4 MODEL-0001 nowhere "$program" run --engine native --model nowhere.gguf --json
+same "an error before the run, too" "$(jq -c '[.run, .state, .error.id, .pending]' out)" '[null,"failed","MODEL-0001",60]'
+refuse "no database" 5 STORE-0011 nowhere "$program" run --db sqlite:nowhere.db --json
+same "and without a database" "$(jq -c '[.run, .error.id, .pending]' out)" '[null,"STORE-0011",null]'
 wait $locker
 same "no lease is left" "$(query 'SELECT count(*) FROM record WHERE owner IS NOT NULL')" 0
 ends "the next run does it" 0 "$program" run --json

@@ -32,7 +32,7 @@ until_true more_than 0 || fail "the run stores nothing" "$(cat first.err)"
 id=$("$program" runs --json | jq -r '.[0].id')
 same "it is listed" "$("$program" runs --active --json | jq -c '[.[] | [.id, .state, .command]]')" "[[\"$id\",\"running\",\"none\"]]"
 check "pause" "$program" pause --json
-same "pause is answered" "$(jq -c . out)" "{\"run\":\"$id\",\"command\":\"pause\",\"state\":\"paused\",\"answered\":true}"
+same "pause is answered" "$(jq -c '[.run, .command, .state, .answered, .waited_ms <= 1000]' out)" "[\"$id\",\"pause\",\"paused\",true,true]"
 until_true eval '[ "$(states .leased)" = 0 ]' || fail "a paused run gives its leases back" "$(states .)"
 before=$(states .completed)
 sleep 1
@@ -44,7 +44,7 @@ check "resume" "$program" resume "$id"
 same "resume is answered" "$(cat out)" "run $id is running"
 until_true more_than "$before" || fail "it goes on" "$(cat first.err)"
 check "cancel" "$program" cancel "${id:0:20}" --json
-same "cancel is answered" "$(jq -c '[.state, .answered]' out)" '["canceled",true]'
+same "cancel is answered" "$(jq -c '[.state, .answered, .waited_ms <= 1000]' out)" '["canceled",true,true]'
 status=0
 wait %1 || status=$?
 same "the canceled run's status" "$status" 130
@@ -87,6 +87,37 @@ same "its row says so from then on" "$(sqlite3 -readonly test.db "SELECT state F
 check "runs" "$program" runs
 same "runs has a heading and a line each" "$(wc -l <out)" 5
 same "runs --limit" "$("$program" runs --limit 2 --json | jq length)" 2
+
+# ---- a run whose machine is gone ----
+# As from another machine: whether its process lives, nobody here can tell.
+gone() { sqlite3 test.db "UPDATE run SET state = 1, ended_us = NULL, owner = 'host=far.example;boot=b;ns=1;pid=1;start=1;id=$id', heartbeat_us = $(date +%s)000000 - $1000000 WHERE id = '$id'"; }
+gone 3
+same "a run that was here a moment ago is no other" "$("$program" runs "$id" --json | jq -c '[.state, .silent_since]')" '["running",null]'
+gone 60
+same "one that shows no sign of life is silent" "$("$program" runs "$id" --json | jq -c '[.state, .silent_since == .heartbeat_at]')" '["running",true]'
+"$program" status | grep -q '^  silent since 20.*dobby cancel' && pass "status says so" || fail "status says so" "$("$program" status)"
+check "pause it" "$program" pause
+same "which it does not answer" "$(sed 's/.*; it/it/' out)" "it is still running: see dobby status"
+check "cancel it" "$program" cancel --json
+same "cancel closes it" "$(jq -c '[.state, .answered, .closed]' out)" '["lost",false,true]'
+gone 60
+check "cancel it for people" "$program" cancel "$id"
+grep -q "^run $id does not answer and was silent since 20.*closed as lost" out && pass "cancel says so" || fail "cancel says so" "$(cat out)"
+refuse "then no run is active" 6 RUN-0002 'no run is active' "$program" pause
+
+# ---- one that was only cut off ----
+start 2 cut_off
+until_true eval '[ "$("$program" runs --active --json | jq length)" = 1 ]'
+id=$("$program" runs --active --json | jq -r '.[0].id')
+kill -STOP %%
+sqlite3 -cmd '.timeout 5000' test.db "UPDATE run SET heartbeat_us = heartbeat_us - 60000000 WHERE id = '$id'"
+check "cancel a run that is stopped" "$program" cancel --json
+same "it is closed" "$(jq -c '[.state, .closed]' out)" '["lost",true]'
+kill -CONT %%
+status=0
+wait %% || status=$?
+same "coming back it finds the command and ends" "$status $("$program" runs "$id" --json | jq -r .state)" "130 canceled"
+same "and leaves no lease" "$(states .leased)" 0
 
 # ---- watching ----
 start 2 fifth

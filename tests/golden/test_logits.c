@@ -14,6 +14,7 @@
 
 /* The reference is F32 summed in another order, printed with five decimals; logits are of the order of 3. */
 static const double tolerance = 1e-4;
+static const atomic_bool never;
 enum { SETS = 8, PATH_BYTES = 1024, PROMPT_TOKENS_MAX = 512 };
 
 struct fixture {
@@ -38,7 +39,7 @@ static void check_line(void *context, size_t number, const struct json *line)
     struct kv_sequence sequence;
     assert_ok(kv_sequence_open(f->kv, (uint32_t)token_count, &sequence, &err), &err);
     const struct forward_run run = {&sequence, tokens, (uint32_t)token_count, (uint32_t)token_count};
-    forward_pass(f->forward, &run, 1);
+    assert_true(forward_pass(f->forward, &run, 1));
     for (size_t i = 0; i < row_count; i++) {
         size_t count;
         float *want = jsonl_numbers(json_element(want_rows, i), &count);
@@ -71,7 +72,7 @@ static void check_model(const char *directory, const struct kernels *kernels, ui
     const uint64_t kv_bytes = kv_pages_of(PROMPT_TOKENS_MAX) * kv_page_bytes(&shape);
     assert_ok(kv_pool_open(&shape, kv_bytes, &f.kv, &err), &err);
     assert_ok(thread_pool_open(threads, &f.pool, &err), &err);
-    assert_ok(forward_open(&f.model, f.pool, PROMPT_TOKENS_MAX, 1, &f.forward, &err), &err);
+    assert_ok(forward_open(&f.model, f.pool, &never, PROMPT_TOKENS_MAX, 1, &f.forward, &err), &err);
     const size_t lines = jsonl_each(vectors, check_line, &f);
     assert_true(lines > 0);
     print_message("%s, %s kernels: %zu prompts, largest error %.1e\n", directory, kernels->name, lines,

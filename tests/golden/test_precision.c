@@ -30,6 +30,8 @@ struct record {
 };
 static struct record records[RECORDS];
 
+static const atomic_bool never;
+
 struct score {
     double logprobs, want; /* sums */
     size_t count;
@@ -78,7 +80,7 @@ static void score_record(const struct record *record, const struct model *model,
     memcpy(tokens, record->prompt, record->prompt_count * sizeof *tokens);
     memcpy(tokens + record->prompt_count, record->tokens, (outputs - 1) * sizeof *tokens);
     assert_ok(kv_sequence_open(kv, (uint32_t)fed, &sequence, &err), &err);
-    forward_pass(forward, &(struct forward_run){&sequence, tokens, (uint32_t)fed, outputs}, 1);
+    assert_true(forward_pass(forward, &(struct forward_run){&sequence, tokens, (uint32_t)fed, outputs}, 1));
     const float *logits = forward_logits(forward, 0, outputs);
     bool prefix = true;
     for (uint32_t i = 0; i < outputs; i++, logits += model->config.vocabulary) {
@@ -109,7 +111,7 @@ static struct score score_model(const struct kernels *kernels, enum product prod
     const struct kv_shape shape = model_kv_shape(&model);
     assert_ok(kv_pool_open(&shape, kv_pages_of(TOKENS_MAX) * kv_page_bytes(&shape), &kv, &err), &err);
     assert_ok(thread_pool_open(THREADS, &pool, &err), &err);
-    assert_ok(forward_open(&model, pool, TOKENS_MAX, 1, &forward, &err), &err);
+    assert_ok(forward_open(&model, pool, &never, TOKENS_MAX, 1, &forward, &err), &err);
     for (size_t i = 0; i < RECORDS; i++)
         score_record(&records[i], &model, forward, kv, &score);
     forward_close(forward);

@@ -39,6 +39,7 @@ dobby_code sqlite_run_command(struct store *, const char *id_prefix, enum run_co
                               struct dobby_error *);
 dobby_code sqlite_run_lost(struct store *, const char *owner, int64_t now_unix_us, uint64_t *lost,
                            struct dobby_error *);
+dobby_code sqlite_run_count(struct store *, const struct outcome *, size_t count, struct dobby_error *);
 dobby_code sqlite_run_list(struct store *, const struct run_filter *, run_visit_fn *, void *context,
                            struct dobby_error *);
 

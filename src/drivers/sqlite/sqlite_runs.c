@@ -5,6 +5,7 @@
 #include "store/store_check.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static dobby_code no_such_run(const char *id, struct dobby_error *err)
 {
@@ -83,6 +84,34 @@ dobby_code sqlite_run_poll(struct store *store, const char *id, enum run_command
     dobby_code code =
         sqlite_bind(handle, STATEMENT_RUN_COMMAND_GET, VALUES(sqlite_text(id)), &statement, err);
     return code == DOBBY_OK ? read_command(handle, statement, id, pending, err) : code;
+}
+
+/* Within a transaction. One statement for all outcomes of a run that follow each other: most often all. */
+dobby_code sqlite_run_count(struct store *store, const struct outcome *outcomes, size_t count,
+                            struct dobby_error *err)
+{
+    struct sqlite_handle *handle = (struct sqlite_handle *)store;
+    dobby_code code = DOBBY_OK;
+    for (size_t first = 0, end; first < count && code == DOBBY_OK; first = end) {
+        const char *run_id = outcomes[first].run_id;
+        struct run_counts sum = {0};
+        for (end = first; end < count && (outcomes[end].run_id == run_id ||
+                                          (run_id != NULL && outcomes[end].run_id != NULL &&
+                                           strcmp(outcomes[end].run_id, run_id) == 0));
+             end++)
+            run_counts_add(&sum, &outcomes[end]);
+        const uint64_t any =
+            sum.completed + sum.degraded + sum.failed + sum.skipped + sum.stale + sum.retried;
+        if (run_id != NULL && any > 0)
+            code =
+                sqlite_run(handle, STATEMENT_RUN_COUNT,
+                           VALUES(sqlite_text(run_id), count_value(sum.completed), count_value(sum.degraded),
+                                  count_value(sum.failed), count_value(sum.skipped), count_value(sum.stale),
+                                  count_value(sum.retried), count_value(sum.reused),
+                                  count_value(sum.tokens_in), count_value(sum.tokens_out)),
+                           err);
+    }
+    return code;
 }
 
 /* What a command needs to know of a run. */

@@ -200,6 +200,10 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
                                  " ORDER BY id DESC LIMIT 1",
     [STATEMENT_RUN_COMMAND_SET] = "UPDATE run SET command = ?2, command_us = ?3 WHERE id = ?1",
     [STATEMENT_RUN_LOST] = "UPDATE run SET state = 8, ended_us = ?2 WHERE state IN (1, 2) AND owner = ?1",
+    [STATEMENT_RUN_COUNT] =
+        "UPDATE run SET completed = completed + ?2, degraded = degraded + ?3, failed = failed + ?4,"
+        " skipped = skipped + ?5, stale = stale + ?6, retried = retried + ?7, reused = reused + ?8,"
+        " tokens_in = tokens_in + ?9, tokens_out = tokens_out + ?10 WHERE id = ?1",
     [STATEMENT_RUN_LIST] = "SELECT " RUN_COLUMNS " FROM run WHERE (?1 IS NULL OR (id >= ?1 AND id < ?2))"
                            " ORDER BY seq DESC LIMIT ?3",
     /* By the index of the active ones: they are few, and the history may be long. */

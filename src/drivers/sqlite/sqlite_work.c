@@ -239,6 +239,8 @@ dobby_code sqlite_settle(struct store *store, struct outcome *outcomes, size_t c
         return code;
     for (size_t i = 0; i < count && code == DOBBY_OK; i++)
         code = settle_one(handle, &outcomes[i], now_unix_us, err);
+    if (code == DOBBY_OK)
+        code = sqlite_run_count(store, outcomes, count, err);
     return sqlite_write_end(handle, code, err);
 }
 

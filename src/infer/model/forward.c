@@ -59,8 +59,8 @@ static size_t scratch_bytes_needed(const struct model *model)
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-dobby_code forward_open(const struct model *model, struct thread_pool *pool, uint32_t tokens_max,
-                        uint32_t runs_max, struct forward **out, struct dobby_error *err)
+dobby_code forward_open(const struct model *model, struct thread_pool *pool, const atomic_bool *give_up,
+                        uint32_t tokens_max, uint32_t runs_max, struct forward **out, struct dobby_error *err)
 {
     *out = NULL;
     assert(tokens_max > 0 && runs_max > 0);
@@ -70,6 +70,7 @@ dobby_code forward_open(const struct model *model, struct thread_pool *pool, uin
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "the forward pass");
     f->model = model;
     f->pool = pool;
+    f->give_up = give_up;
     f->kv_shape = model_kv_shape(model);
     f->threads = thread_pool_threads(pool);
     f->tokens_max = tokens_max;
@@ -201,21 +202,22 @@ static void transform(struct forward *f, const struct model_layer *layer, uint32
                                                   .output = f->hidden});
 }
 
-void forward_pass(struct forward *forward, const struct forward_run *runs, size_t count)
+bool forward_pass(struct forward *forward, const struct forward_run *runs, size_t count)
 {
     struct forward *f = forward;
     const uint32_t last = f->model->config.layers - 1;
     assert(count <= f->runs_max);
     lay_out(f, runs, count);
     forward_embed_rows(f);
-    for (uint32_t layer = 0; layer < last; layer++) {
+    for (uint32_t layer = 0; layer < last && !forward_given_up(f); layer++) {
         attend(f, layer, false);
         transform(f, &f->model->layers[layer], f->row_count);
     }
     /* Of the last layer all keys and values are needed, but the rest only for the output rows. */
     attend(f, last, true);
-    if (f->output_count == 0)
-        return;
-    keep_outputs(f, runs, count);
-    transform(f, &f->model->layers[last], f->output_count);
+    if (f->output_count > 0 && !forward_given_up(f)) {
+        keep_outputs(f, runs, count);
+        transform(f, &f->model->layers[last], f->output_count);
+    }
+    return !forward_given_up(f);
 }

@@ -3,7 +3,8 @@
  *
  * 1. Each row's values depend on its sequence alone (kernels.h: one fixed order of summing), never on the
  *    other runs, on how a prompt was cut into runs, or on the threads.
- * 2. All memory is allocated at open; a pass cannot fail.
+ * 2. All memory is allocated at open; a pass cannot fail, but it can be given up: whoever sets *give_up ends
+ * it within the time of one task on each thread, a fraction of a second on any set.
  * 3. One thread at a time; it is thread 0 of the pool's loops. */
 #ifndef INFER_MODEL_FORWARD_H
 #define INFER_MODEL_FORWARD_H
@@ -14,6 +15,8 @@
 #include "infer/model/sampler.h"
 #include "os/thread_pool.h"
 
+#include <stdatomic.h>
+
 struct forward;
 
 enum {
@@ -21,10 +24,12 @@ enum {
     FORWARD_BEST_ROWS = 128  /* at once: so many rows of a part of the vocabulary stay in L2 */
 };
 
-/* tokens_max and runs_max bound a pass. The model and the pool must outlive it. Fails: OUT_OF_MEMORY. */
+/* tokens_max and runs_max bound a pass. The model, the pool and the flag must outlive it. Any thread may set
+ * *give_up at any time, and only the one that calls these functions may clear it, between two passes. Fails:
+ * OUT_OF_MEMORY. */
 DOBBY_NODISCARD dobby_code forward_open(const struct model *model, struct thread_pool *pool,
-                                        uint32_t tokens_max, uint32_t runs_max, struct forward **out,
-                                        struct dobby_error *err);
+                                        const atomic_bool *give_up, uint32_t tokens_max, uint32_t runs_max,
+                                        struct forward **out, struct dobby_error *err);
 void forward_close(struct forward *forward); /* NULL is fine */
 
 struct forward_run {
@@ -33,16 +38,20 @@ struct forward_run {
     uint32_t token_count;         /* at least 1; the sequence has room for them */
     uint32_t output_count;        /* the last so many of them are output rows: 0 to token_count */
 };
-/* Writes the keys and values of all tokens and keeps the output rows, in the runs' order. */
-void forward_pass(struct forward *forward, const struct forward_run *runs, size_t count);
+/* Writes the keys and values of all tokens and keeps the output rows, in the runs' order. False: it was given
+ * up. Then nothing that it was to write may be read, and its sequences are only good for closing, tainted. */
+DOBBY_NODISCARD bool forward_pass(struct forward *forward, const struct forward_run *runs, size_t count);
 /* Logits (rows, vocabulary) of up to FORWARD_LOGIT_ROWS output rows of the last pass. Borrowed until the
- * next call. */
-const float *forward_logits(struct forward *forward, uint32_t row_first, uint32_t rows);
+ * next call. NULL: given up. */
+DOBBY_NODISCARD const float *forward_logits(struct forward *forward, uint32_t row_first, uint32_t rows);
 /* Of up to FORWARD_BEST_ROWS output rows of the last pass. Logits never leave the caches: each part of the
- * vocabulary is reduced where it was computed, and the parts are joined in their order. */
-void forward_best(struct forward *forward, uint32_t row_first, uint32_t rows, struct sampler_best *best);
-/* Runs count tasks on the pool; their time counts as that phase's. */
-void forward_run_phase(struct forward *forward, enum engine_phase phase, size_t count, thread_pool_task *task,
+ * vocabulary is reduced where it was computed, and the parts are joined in their order. False: given up, and
+ * best is not filled. */
+DOBBY_NODISCARD bool forward_best(struct forward *forward, uint32_t row_first, uint32_t rows,
+                                  struct sampler_best *best);
+/* Runs count tasks on the pool; their time counts as that phase's. False: given up, and any of them may have
+ * been left out. */
+bool forward_run_phase(struct forward *forward, enum engine_phase phase, size_t count, thread_pool_task *task,
                        void *context);
 /* Nanoseconds by phase since forward_open. */
 const int64_t *forward_phase_ns(const struct forward *forward);

@@ -37,7 +37,7 @@ static void best_task(void *context, size_t index, uint32_t thread)
     }
 }
 
-void forward_best(struct forward *forward, uint32_t row_first, uint32_t rows, struct sampler_best *best)
+bool forward_best(struct forward *forward, uint32_t row_first, uint32_t rows, struct sampler_best *best)
 {
     const struct model *model = forward->model;
     const struct packed_matrix *head = &model->head;
@@ -52,9 +52,11 @@ void forward_best(struct forward *forward, uint32_t row_first, uint32_t rows, st
                                             .tokens = rows};
     struct best_loop loop = {.forward = forward, .job = forward_matmul_job(forward, &product)};
     loop.job.output_stride = FORWARD_PART_OUTPUTS;
-    forward_run_phase(forward, PHASE_HEAD, parts, best_task, &loop);
+    if (!forward_run_phase(forward, PHASE_HEAD, parts, best_task, &loop))
+        return false;
     for (uint32_t row = 0; row < rows; row++)
         best[row] = sampler_best_join(forward->part_best + row, parts, FORWARD_BEST_ROWS);
+    return true;
 }
 
 const float *forward_logits(struct forward *forward, uint32_t row_first, uint32_t rows)
@@ -68,5 +70,5 @@ const float *forward_logits(struct forward *forward, uint32_t row_first, uint32_
                                                         .norm = forward->model->output_norm,
                                                         .tokens = rows,
                                                         .output = forward->logits});
-    return forward->logits;
+    return forward_given_up(forward) ? NULL : forward->logits;
 }

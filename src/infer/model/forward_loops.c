@@ -9,12 +9,33 @@ enum {
     INLINE_VALUES = 16384 /* row work below this costs less than waking the threads */
 };
 
-void forward_run_phase(struct forward *f, enum engine_phase phase, size_t count, thread_pool_task *task,
+bool forward_given_up(const struct forward *f)
+{
+    /* The flag orders nothing: what was skipped is not read, whenever it was set. */
+    return atomic_load_explicit(f->give_up, memory_order_relaxed);
+}
+
+struct phase_loop {
+    const struct forward *forward;
+    thread_pool_task *task;
+    void *context;
+};
+
+static void phase_task(void *context, size_t index, uint32_t thread)
+{
+    const struct phase_loop *loop = context;
+    if (!forward_given_up(loop->forward))
+        loop->task(loop->context, index, thread);
+}
+
+bool forward_run_phase(struct forward *f, enum engine_phase phase, size_t count, thread_pool_task *task,
                        void *context)
 {
     const int64_t start_ns = clock_monotonic_ns();
-    thread_pool_run(f->pool, count, task, context);
+    struct phase_loop loop = {.forward = f, .task = task, .context = context};
+    thread_pool_run(f->pool, count, phase_task, &loop);
     f->phase_ns[phase] += clock_monotonic_ns() - start_ns;
+    return !forward_given_up(f);
 }
 
 const int64_t *forward_phase_ns(const struct forward *forward)
@@ -211,12 +232,21 @@ struct matmul_job forward_matmul_job(struct forward *f, const struct forward_pro
                                .output_stride = weights->gated ? weights->rows / 2 : weights->rows};
 }
 
+static uint32_t panels_per_task(const struct forward *f, const struct packed_matrix *weights)
+{
+    const uint32_t tasks = f->threads == 1 ? 1 : f->threads * TASKS_PER_THREAD;
+    const uint32_t even = (weights->panel_count + tasks - 1) / tasks;
+    const uint64_t panel_weights = (uint64_t)weights->panel_rows * weights->columns;
+    const uint64_t most = FORWARD_TASK_WEIGHTS / panel_weights;
+    return most >= even ? even : most > 0 ? (uint32_t)most : 1;
+}
+
 void forward_multiply(struct forward *f, const struct forward_product *product)
 {
     const uint32_t panels = product->weights->panel_count;
-    const uint32_t tasks = f->threads == 1 ? 1 : f->threads * TASKS_PER_THREAD;
-    struct matmul_loop loop = {
-        .forward = f, .job = forward_matmul_job(f, product), .panels_per_task = (panels + tasks - 1) / tasks};
+    struct matmul_loop loop = {.forward = f,
+                               .job = forward_matmul_job(f, product),
+                               .panels_per_task = panels_per_task(f, product->weights)};
     forward_run_phase(f, product->phase, (panels + loop.panels_per_task - 1) / loop.panels_per_task,
                       matmul_task, &loop);
 }

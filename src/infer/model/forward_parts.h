@@ -8,7 +8,10 @@
 enum {
     FORWARD_BLOCK_TOKENS = 32,   /* of a prompt's tokens: one task of the attention loop */
     FORWARD_PART_OUTPUTS = 1024, /* of the vocabulary: a multiple of every set's panel */
-    FORWARD_NORM_ROWS = 4        /* normed and prepared at once: 14 KB for a 0.5B model, so they stay in L1 */
+    FORWARD_NORM_ROWS = 4,       /* normed and prepared at once: 14 KB for a 0.5B model, so they stay in L1 */
+    /* One task of a product multiplies with, at most: what is given up is over once the tasks that run are,
+     * and for 128 rows the scalar set takes a tenth of a second for so many, others a millisecond at most. */
+    FORWARD_TASK_WEIGHTS = 1 << 20
 };
 
 /* One token of the pass. */
@@ -28,6 +31,7 @@ struct attention_task {
 struct forward {
     const struct model *model;
     struct thread_pool *pool;
+    const atomic_bool *give_up;
     struct kv_shape kv_shape;
     uint32_t threads, tokens_max, runs_max;
     uint32_t q_width, kv_width, qkv_width; /* floats of a row: Q, K or V, and Q, K, V stacked */
@@ -53,6 +57,8 @@ struct forward {
     int64_t phase_ns[PHASE_COUNT];
 };
 
+/* Whether what was computed since the flag was last clear may have gaps. */
+bool forward_given_up(const struct forward *f);
 void forward_embed_rows(struct forward *f);
 /* Rotates Q and K to each row's position and stores K and V. */
 void forward_position_rows(struct forward *f, uint32_t layer_index);

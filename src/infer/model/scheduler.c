@@ -50,8 +50,8 @@ static dobby_code allocate(struct scheduler *s, struct dobby_error *err)
     if (code == DOBBY_OK)
         code = prefix_cache_open(s->kv, s->options.context_tokens, &s->prefixes, err);
     if (code == DOBBY_OK)
-        code = forward_open(s->options.model, s->options.pool, s->step_rows + sessions, sessions, &s->forward,
-                            err);
+        code = forward_open(s->options.model, s->options.pool, &s->cancel_running, s->step_rows + sessions,
+                            sessions, &s->forward, err);
     if (code == DOBBY_OK)
         s->kv_pages_max = kv_pool_pages_max(s->kv);
     return code;
@@ -92,6 +92,7 @@ void scheduler_close(struct scheduler *scheduler)
         return;
     mutex_lock(&scheduler->lock);
     scheduler->stopping = true;
+    atomic_store(&scheduler->cancel_running, true);
     condition_signal(&scheduler->work);
     mutex_unlock(&scheduler->lock);
     thread_join(&scheduler->thread);
@@ -204,8 +205,9 @@ void scheduler_cancel_all(struct scheduler *scheduler)
     struct scheduler *s = scheduler;
     mutex_lock(&s->lock);
     cancel_queue(s);
-    /* What runs belongs to the scheduler's thread, which looks at this flag before its next step. */
-    s->cancel_running = true;
+    /* What runs belongs to the scheduler's thread, which looks at this flag in its pass and before the next.
+     */
+    atomic_store(&s->cancel_running, true);
     condition_signal(&s->work);
     mutex_unlock(&s->lock);
 }

@@ -1,9 +1,9 @@
 /* Continuous batching: decides which sequences' tokens go into the next forward pass.
  *
- *   QUEUED  -> RUNNING            [scheduler_admit]: a session and the KV pages for prompt and output are
- * free RUNNING -> FINISHED           [accept_choices]: an end token, the length, or a failure QUEUED  ->
- * FINISHED           [scheduler_cancel_queued] QUEUED, RUNNING -> FINISHED   [scheduler_cancel_all,
- * scheduler_close]
+ *   QUEUED          -> RUNNING    [scheduler_admit]: a session and KV pages for prompt and output are free
+ *   RUNNING         -> FINISHED   [accept_choices]: an end token, the length, or a failure
+ *   QUEUED          -> FINISHED   [scheduler_cancel_queued]
+ *   QUEUED, RUNNING -> FINISHED   [scheduler_cancel_all, scheduler_close]: the pass is given up
  *
  * A request equal to one that is queued or runs is ATTACHED to it and finishes with it.
  *

@@ -13,7 +13,7 @@ static void cancel_running(struct scheduler *s)
     for (uint32_t i = 0; i < s->running_count; i++)
         scheduler_deliver(s, s->running[i], FINISH_CANCELED);
     s->running_count = 0;
-    s->cancel_running = false;
+    atomic_store(&s->cancel_running, false);
     prefix_cache_clear(s->prefixes);
 }
 
@@ -21,9 +21,9 @@ static void cancel_running(struct scheduler *s)
 static bool take_in(struct scheduler *s)
 {
     mutex_lock(&s->lock);
-    while (!s->stopping && !s->cancel_running && !s->queue.first && s->running_count == 0)
+    while (!atomic_load(&s->cancel_running) && !s->queue.first && s->running_count == 0)
         condition_wait(&s->work, &s->lock);
-    if (s->cancel_running || s->stopping)
+    if (atomic_load(&s->cancel_running))
         cancel_running(s);
     if (s->running_count == 0) /* the first result is wanted soon, but not at any price */
         s->early_end_ns = clock_monotonic_ns() + early_ns;
@@ -112,11 +112,12 @@ static void sample_task(void *context, size_t index, uint32_t thread)
     (void)code;
 }
 
-/* Rows [first, first + rows), all greedy without a penalty. */
-static void choose_best(struct scheduler *s, uint32_t first, uint32_t rows)
+/* Rows [first, first + rows), all greedy without a penalty. False: given up. */
+static bool choose_best(struct scheduler *s, uint32_t first, uint32_t rows)
 {
     struct sampler_best best[FORWARD_BEST_ROWS];
-    forward_best(s->forward, first, rows, best);
+    if (!forward_best(s->forward, first, rows, best))
+        return false;
     for (uint32_t i = 0; i < rows; i++) {
         struct job *job = s->sampled[first + i];
         const dobby_code code =
@@ -124,6 +125,15 @@ static void choose_best(struct scheduler *s, uint32_t first, uint32_t rows)
         assert(code == job->result.error.code); /* which is where accept_choices looks */
         (void)code;
     }
+    return true;
+}
+
+/* Rows [first, first + rows), from their logits. False: given up. */
+static bool choose_sampled(struct scheduler *s, uint32_t first, uint32_t rows)
+{
+    struct sample_loop loop = {
+        .scheduler = s, .logits = forward_logits(s->forward, first, rows), .row_first = first};
+    return loop.logits != NULL && forward_run_phase(s->forward, PHASE_SAMPLE, rows, sample_task, &loop);
 }
 
 /* How many rows from `first` on are chosen alike, up to `most`. */
@@ -136,19 +146,25 @@ static uint32_t rows_alike(const struct scheduler *s, uint32_t first, bool best,
     return end - first;
 }
 
-static void sample_all(struct scheduler *s)
+static bool sample_all(struct scheduler *s)
 {
-    for (uint32_t row = 0, rows = 0; row < s->sampled_count; row += rows) {
+    bool going_on = true;
+    for (uint32_t row = 0, rows = 0; going_on && row < s->sampled_count; row += rows) {
         const bool best = sampler_wants_best(&s->sampled[row]->sampling);
         rows = rows_alike(s, row, best, best ? FORWARD_BEST_ROWS : FORWARD_LOGIT_ROWS);
-        if (best) {
-            choose_best(s, row, rows);
-            continue;
-        }
-        struct sample_loop loop = {
-            .scheduler = s, .logits = forward_logits(s->forward, row, rows), .row_first = row};
-        forward_run_phase(s->forward, PHASE_SAMPLE, rows, sample_task, &loop);
+        going_on = best ? choose_best(s, row, rows) : choose_sampled(s, row, rows);
     }
+    return going_on;
+}
+
+/* One pass, and what it chooses. False: given up; then everything that runs is about to be cancelled. */
+static bool compute(struct scheduler *s)
+{
+    if (!forward_pass(s->forward, s->runs, plan_step(s)))
+        return false;
+    for (uint32_t i = 0; i < s->running_count; i++)
+        prefix_cache_keep(s->prefixes, s->running[i]);
+    return sample_all(s);
 }
 
 static void tune_sessions(struct scheduler *s)
@@ -212,10 +228,10 @@ void scheduler_main(void *argument)
         if (begin_ns == 0)
             begin_ns = clock_monotonic_ns();
         const int64_t before_ns = phases_ns(s);
-        forward_pass(s->forward, s->runs, plan_step(s));
-        for (uint32_t i = 0; i < s->running_count; i++)
-            prefix_cache_keep(s->prefixes, s->running[i]);
-        sample_all(s);
+        if (!compute(s)) {
+            begin_ns = 0;
+            continue;
+        }
         const int64_t end_ns = clock_monotonic_ns();
         s->between_ns += end_ns - begin_ns - (phases_ns(s) - before_ns);
         begin_ns = end_ns;

@@ -16,15 +16,15 @@ struct scheduler {
     uint32_t step_rows;               /* constant: of one pass, see plan_step */
 
     struct mutex lock;
-    struct condition work;     /* there may be something for the scheduler's thread */
-    struct condition finished; /* there may be something for a waiter */
-    struct job_list queue;     /* guarded by lock */
-    struct job_list results;   /* guarded by lock: finished, not yet taken */
-    uint32_t attached;         /* guarded by lock: requests that wait for an equal one's result */
-    struct engine_stats stats; /* guarded by lock */
-    uint32_t untaken;          /* guarded by lock: requests whose result nobody has taken yet */
-    bool cancel_running;       /* guarded by lock */
-    bool stopping;             /* guarded by lock */
+    struct condition work;      /* there may be something for the scheduler's thread */
+    struct condition finished;  /* there may be something for a waiter */
+    struct job_list queue;      /* guarded by lock */
+    struct job_list results;    /* guarded by lock: finished, not yet taken */
+    uint32_t attached;          /* guarded by lock: requests that wait for an equal one's result */
+    struct engine_stats stats;  /* guarded by lock */
+    uint32_t untaken;           /* guarded by lock: requests whose result nobody has taken yet */
+    atomic_bool cancel_running; /* changed with the lock held; a pass looks at it without, and is given up */
+    bool stopping;              /* guarded by lock; then cancel_running is set too */
 
     /* Changed by the scheduler's thread alone, with the lock held: others look for equal requests. */
     struct job **running; /* (sessions), in order of admission */

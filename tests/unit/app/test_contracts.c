@@ -73,6 +73,7 @@ static void a_failure_on_the_way_fails_the_call(void **state)
                                   options = {.config = &config, .directory = "/tmp"};
     assert_code(contracts_store(&nowhere, &list, &err), DOBBY_FILE_NOT_FOUND);
     assert_code(contracts_run(&nowhere, "embedded", &list, &err), DOBBY_FILE_NOT_FOUND);
+    assert_code(contracts_backpressure(&nowhere, &list, &err), DOBBY_FILE_NOT_FOUND);
     assert_code(contracts_engine(&options, &list, &err), DOBBY_MODEL_NOT_FOUND);
     assert_code(contracts_run(&options, "embedded", &list, &err), DOBBY_MODEL_NOT_FOUND);
     assert_int_equal(list.count, 0);

@@ -31,6 +31,7 @@ static void rates(void **state)
          10,
          10},
         {{.total = 3, .completed = 3, .elapsed_ns = SECOND_NS}, 3, 3, 0, 0},
+        {{.total = 6, .completed = 2, .elapsed_ns = 9 * SECOND_NS, .paused_ns = 8 * SECOND_NS}, 2, 2, 0, 2},
         {{.total = 3, .completed = 4, .elapsed_ns = SECOND_NS}, 4, 4, 0, 0}, /* More came while it ran. */
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -137,6 +138,7 @@ static void it_says_why_it_waits(void **state)
         assert_non_null(strstr(line.bytes, rows[i].note));
         assert_int_equal(strstr(bar.bytes, "rec/s") != NULL, rows[i].note[0] == '\0');
         assert_int_equal(strstr(line.bytes, "; ") != NULL, rows[i].note[0] != '\0');
+        assert_int_equal(strstr(line.bytes, "ETA") != NULL, rows[i].note[0] == '\0');
         buffer_release(&bar);
         buffer_release(&line);
     }

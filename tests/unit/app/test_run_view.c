@@ -7,6 +7,8 @@
 #define SECOND_US INT64_C(1000000)
 #define START_US (INT64_C(1764200000) * SECOND_US) /* 2025-11-26T23:33:20Z */
 
+#define NOW_US (START_US + 61 * SECOND_US)
+
 static const char elsewhere[] = "host=far.example;boot=b;ns=1;pid=12;start=4;id=1";
 
 static struct run_row sample(void)
@@ -46,7 +48,7 @@ static void figures(void **state)
         {"nothing done yet", RUN_RUNNING, 60, 0, 100, 0, 60, 0, -1},
         {"just begun", RUN_RUNNING, 0, 0, 100, 0, 0, 0, -1},
         {"ended", RUN_FINISHED, 60, 30, 20, 20, 30, 40, -1},
-        {"paused", RUN_PAUSED, 60, 0, 100, 20, 60, 20, 240},
+        {"paused", RUN_PAUSED, 60, 0, 100, 20, 60, 20, -1},
         {"the clock was set back", RUN_RUNNING, -3600, 0, 100, 20, 0, 0, -1},
         {"more came while it ran", RUN_RUNNING, 60, 0, 10, 20, 60, 20, -1},
     };
@@ -57,7 +59,7 @@ static void figures(void **state)
         row.ended_unix_us = cases[i].ended_s != 0 ? START_US + cases[i].ended_s * SECOND_US : 0;
         row.counts = (struct run_counts){.total = cases[i].total, .completed = cases[i].completed};
         struct run_view view;
-        run_view_init(&view, &row);
+        run_view_init(&view, &row, NOW_US);
         if (view.done != cases[i].completed || view.seconds != cases[i].seconds ||
             view.records_per_min != cases[i].records_per_min || view.eta_s != cases[i].eta_s)
             fail_msg("%s: %g s, %g records/min, ETA %lld", cases[i].name, view.seconds, view.records_per_min,
@@ -77,12 +79,13 @@ static void what_is_left_at_the_present_rate(void **state)
         {"{\"records_per_min_now\": 0}", 180}, /* a moment without results: then over all of its time */
         {"{}", 180},
         {"[]", 180},
+        {"{\"paused_s\": 30}", 90}, /* 25 in half a minute */
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct run_row row = sample(); /* 25 of 100 in a minute */
         struct run_view view;
         row.metrics = cases[i].metrics;
-        run_view_init(&view, &row);
+        run_view_init(&view, &row, NOW_US);
         assert_int_equal(view.eta_s, cases[i].eta_s);
         run_view_release(&view);
     }
@@ -107,7 +110,7 @@ static void told_and_not_done_yet(void **state)
         struct buffer out = {0};
         row.command = cases[i].command;
         row.state = cases[i].state;
-        run_view_init(&view, &row);
+        run_view_init(&view, &row, NOW_US);
         assert_int_equal(run_view_append_block(&out, &view, NULL), DOBBY_OK);
         if (cases[i].want != NULL)
             assert_non_null(strstr(out.bytes, cases[i].want));
@@ -139,7 +142,54 @@ static void a_dead_process_means_lost(void **state)
         struct run_row row = sample();
         row.owner = cases[i].owner;
         row.state = cases[i].state;
-        assert_int_equal(run_view_state(&row), cases[i].want);
+        struct run_view view;
+        run_view_init(&view, &row, NOW_US);
+        assert_int_equal(view.state, cases[i].want);
+        run_view_release(&view);
+    }
+}
+
+static void silence(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *settings;
+        enum run_state state;
+        int64_t now_s; /* after the last sign of life */
+        bool silent;
+    } cases[] = {
+        {"just now", "{\"lease_ms\": 30000}", RUN_RUNNING, 0, false},
+        {"as long as its leases last", "{\"lease_ms\": 30000}", RUN_RUNNING, 30, false},
+        {"longer", "{\"lease_ms\": 30000}", RUN_RUNNING, 31, true},
+        {"longer, and paused", "{\"lease_ms\": 30000}", RUN_PAUSED, 31, true},
+        {"longer, but ended", "{\"lease_ms\": 30000}", RUN_FINISHED, 31, false},
+        {"longer leases", "{\"lease_ms\": 90000}", RUN_RUNNING, 31, false},
+        {"very short leases", "{\"lease_ms\": 1}", RUN_RUNNING, 10, false},
+        {"very short leases, longer", "{\"lease_ms\": 1}", RUN_RUNNING, 11, true},
+        {"no settings", "not JSON", RUN_RUNNING, 11, true},
+        {"a clock behind", "{}", RUN_RUNNING, -3600, false},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct run_row row = sample();
+        struct run_view view;
+        struct buffer out = {0};
+        row.state = cases[i].state;
+        row.settings = cases[i].settings;
+        row.ended_unix_us = cases[i].state == RUN_FINISHED ? row.heartbeat_unix_us : 0;
+        run_view_init(&view, &row, row.heartbeat_unix_us + cases[i].now_s * SECOND_US);
+        if (view.silent_since_us != (cases[i].silent ? row.heartbeat_unix_us : 0) ||
+            (cases[i].silent && view.eta_s != -1))
+            fail_msg("%s: %lld", cases[i].name, (long long)view.silent_since_us);
+        assert_int_equal(run_view_append_block(&out, &view, NULL), DOBBY_OK);
+        assert_int_equal(run_view_append_row(&out, &view, NULL), DOBBY_OK);
+        assert_int_equal(run_view_append_line(&out, &view, NULL), DOBBY_OK);
+        int told = 0;
+        for (const char *at = out.bytes; (at = strstr(at, "silent since 2025-11-26T23:34:20.000Z")) != NULL;
+             at++)
+            told++;
+        assert_int_equal(told, cases[i].silent ? 3 : 0);
+        run_view_release(&view);
+        buffer_release(&out);
     }
 }
 
@@ -161,7 +211,7 @@ static void metrics_by_path(void **state)
     };
     struct run_row row = sample();
     struct run_view view;
-    run_view_init(&view, &row);
+    run_view_init(&view, &row, NOW_US);
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         double got = 0;
         assert_int_equal(run_view_metric(&view, cases[i].path, &got), cases[i].found);
@@ -176,7 +226,7 @@ static void texts(void **state)
     struct run_row row = sample();
     struct run_view view;
     struct buffer out = {0};
-    run_view_init(&view, &row);
+    run_view_init(&view, &row, NOW_US);
     assert_int_equal(run_view_append_block(&out, &view, NULL), DOBBY_OK);
     assert_string_equal(out.bytes,
                         "run 019ac111-2222-7333-8444-555555555555  running, store outage for 1:00, since "
@@ -184,7 +234,7 @@ static void texts(void **state)
                         "  done          25 of 100, 25 records/min, ETA 3:00\n"
                         "  of these      20 completed, 3 degraded, 1 failed, 1 skipped; 0 reused\n"
                         "  also          0 to be tried again, 2 came too late\n"
-                        "  tokens        0 read, 0 written\n"
+                        "  tokens        0 read, 0 written, reused results not counted\n"
                         "  latency ms    p50 12.5, p95 30, p99 55\n"
                         "  breakers      store open (opened 1, last error STORE-0003), engine closed\n"
                         "  errors        id INFER-0005, count 3, retryable no\n"
@@ -197,11 +247,21 @@ static void texts(void **state)
                         "failed, p50 12 ms, p95 30 ms, p99 55 ms\n");
     run_view_release(&view);
 
+    row.state = RUN_PAUSED; /* for how long, and so when it ends, nobody knows */
+    run_view_init(&view, &row, NOW_US);
+    buffer_clear(&out);
+    assert_int_equal(run_view_append_line(&out, &view, NULL), DOBBY_OK);
+    assert_string_equal(out.bytes,
+                        "run 019ac111-2222 paused: 25 of 100 records, 1 failed, p50 12 ms, p95 30 ms, "
+                        "p99 55 ms\n");
+    assert_int_equal(view.eta_s, -1);
+    run_view_release(&view);
+
     row.state = RUN_FAILED;
     row.ended_unix_us = START_US + 3723 * SECOND_US;
     row.end_reason = "STORE-0007: \x1b[31mfull";
     row.settings = row.metrics = "not JSON";
-    run_view_init(&view, &row);
+    run_view_init(&view, &row, NOW_US);
     buffer_clear(&out);
     assert_int_equal(run_view_append_row(&out, &view, NULL), DOBBY_OK);
     assert_string_equal(out.bytes,
@@ -225,7 +285,7 @@ static void json(void **state)
     struct json_writer writer;
     struct json *root = NULL;
     int64_t integer = 0;
-    run_view_init(&view, &row);
+    run_view_init(&view, &row, NOW_US);
     json_writer_init(&writer, &out, true);
     run_view_write_json(&view, &writer);
     assert_int_equal(json_writer_end(&writer, NULL), DOBBY_OK);
@@ -248,6 +308,7 @@ int main(void)
         cmocka_unit_test(told_and_not_done_yet),
         cmocka_unit_test(figures),
         cmocka_unit_test(a_dead_process_means_lost),
+        cmocka_unit_test(silence),
         cmocka_unit_test(metrics_by_path),
         cmocka_unit_test(texts),
         cmocka_unit_test(json),

@@ -1,5 +1,7 @@
 #include "unit/pipeline/faulty_store_helper.h"
 
+#include "os/clock.h"
+
 static struct faulty_store *faulty(struct store *store)
 {
     return (struct faulty_store *)(void *)store;
@@ -9,6 +11,12 @@ static dobby_code fault(struct store *store, enum faulty_call call, struct dobby
 {
     struct faulty_store *self = faulty(store);
     uint32_t number = self->of[call].calls++;
+    if (self->of[call].slow_ms > 0) {
+        self->slow = call;
+        self->slow_since_ns = clock_monotonic_ns();
+        clock_sleep_ms(self->of[call].slow_ms);
+        self->slow = FAULTY_CALLS;
+    }
     if (number < self->of[call].pass || number - self->of[call].pass >= self->of[call].fail)
         return DOBBY_OK;
     return DOBBY_FAIL(err, self->of[call].code, "told to");
@@ -19,12 +27,18 @@ static dobby_code claim(struct store *store, const char *owner, int64_t now_unix
                         struct dobby_error *err)
 {
     struct faulty_store *self = faulty(store);
+    if (self->on_claim != NULL)
+        self->on_claim(self->context);
     dobby_code code = fault(store, FAULTY_CLAIM, err);
     if (limit > self->claimed_max)
         self->claimed_max = limit;
-    return code != DOBBY_OK
-               ? code
-               : store_claim(self->inner, owner, now_unix_us, lease_until_unix_us, limit, out, err);
+    if (code == DOBBY_OK)
+        code = store_claim(self->inner, owner, now_unix_us, lease_until_unix_us, limit, out, err);
+    if (code == DOBBY_OK)
+        self->held += out->count;
+    if (self->held > self->held_max)
+        self->held_max = self->held;
+    return code;
 }
 
 static dobby_code renew(struct store *store, const char *owner, int64_t lease_until_unix_us,
@@ -38,8 +52,13 @@ static dobby_code renew(struct store *store, const char *owner, int64_t lease_un
 static dobby_code settle(struct store *store, struct outcome *outcomes, size_t count, int64_t now_unix_us,
                          struct dobby_error *err)
 {
+    struct faulty_store *self = faulty(store);
     dobby_code code = fault(store, FAULTY_SETTLE, err);
-    return code != DOBBY_OK ? code : store_settle(faulty(store)->inner, outcomes, count, now_unix_us, err);
+    if (code == DOBBY_OK)
+        code = store_settle(self->inner, outcomes, count, now_unix_us, err);
+    if (code == DOBBY_OK)
+        self->held -= count;
+    return code;
 }
 
 static dobby_code owners(struct store *store, struct owner_list *out, struct dobby_error *err)
@@ -71,6 +90,8 @@ static dobby_code run_begin(struct store *store, const struct run_row *row, stru
 static dobby_code run_update(struct store *store, const struct run_row *row, enum run_command *pending,
                              struct dobby_error *err)
 {
+    if (faulty(store)->on_update != NULL)
+        faulty(store)->on_update(faulty(store)->context, row->metrics);
     dobby_code code = fault(store, FAULTY_RUN_UPDATE, err);
     return code != DOBBY_OK ? code : store_run_update(faulty(store)->inner, row, pending, err);
 }
@@ -137,5 +158,5 @@ static const struct store_ops ops = {.name = "faulty",
 
 void faulty_store_init(struct faulty_store *store, struct store *inner)
 {
-    *store = (struct faulty_store){.base.ops = &ops, .inner = inner};
+    *store = (struct faulty_store){.base.ops = &ops, .inner = inner, .slow = FAULTY_CALLS};
 }

@@ -1,4 +1,4 @@
-/* A store that passes everything on to another one, and fails on demand before it does. */
+/* A store that passes everything on to another one, and before it does is slow or fails on demand. */
 #ifndef TESTS_UNIT_PIPELINE_FAULTY_STORE_HELPER_H
 #define TESTS_UNIT_PIPELINE_FAULTY_STORE_HELPER_H
 
@@ -28,8 +28,15 @@ struct faulty_store {
         uint32_t pass; /* calls that pass before failures begin */
         uint32_t fail; /* then so many fail */
         dobby_code code;
+        int64_t slow_ms; /* every call takes so much longer */
     } of[FAULTY_CALLS];
-    size_t claimed_max; /* the largest limit that was claimed with */
+    size_t claimed_max;              /* the largest limit that was claimed with */
+    size_t held, held_max;           /* records claimed and not settled */
+    enum faulty_call slow;           /* which call is being slow, FAULTY_CALLS: none; and since when */
+    int64_t slow_since_ns;           /* monotonic */
+    void (*on_claim)(void *context); /* before each; NULL: nothing */
+    void (*on_update)(void *context, const char *metrics);
+    void *context;
 };
 
 /* Does not own inner. */

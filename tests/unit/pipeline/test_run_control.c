@@ -1,4 +1,4 @@
-/* Caps, commands from elsewhere, backpressure, and the run's row. */
+/* Caps, commands from elsewhere, and the run's row. */
 #include "base/json.h"
 #include "os/clock.h"
 #include "unit/pipeline/run_helper.h"
@@ -168,6 +168,49 @@ static void a_paused_run_holds_nothing_and_goes_on(void **state)
     fixture_close(&fixture);
 }
 
+/* Another run, when this one is paused: it takes all that is left and settles it. */
+static void do_the_rest_when_paused(struct fixture *fixture)
+{
+    struct record_batch batch = {0};
+    static struct outcome outcomes[2 * RECORDS];
+    struct dobby_error *err = &fixture->err;
+    if (fixture->told.phase != RUN_PHASE_PAUSED || fixture->told.running > 0 || fixture->told.outbox > 0)
+        return;
+    assert_ok(store_claim(fixture->memory, "another", 1, INT64_MAX, COUNT_OF(outcomes), &batch, err), err);
+    for (size_t i = 0; i < batch.count; i++)
+        outcomes[i] = (struct outcome){.record_id = batch.records[i].id,
+                                       .attempt = batch.records[i].attempt,
+                                       .kind = OUTCOME_SKIPPED,
+                                       .reason = "by another run"};
+    if (batch.count > 0)
+        assert_ok(store_settle(fixture->memory, outcomes, batch.count, 2, err), err);
+    record_batch_release(&batch);
+}
+
+static void a_paused_run_ends_when_nothing_is_left(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct run_copy run;
+    fixture_open(&fixture, 4);
+    fixture.engine.per_wait = 1;
+    fixture.engine.wait_ms = 2;
+    fixture.engine.on_wait = pause_at_the_tenth;
+    fixture.engine.context = &fixture;
+    fixture.on_told = do_the_rest_when_paused;
+    fixture_put(&fixture, RECORDS, NULL);
+    assert_ok(fixture_run(&fixture), &fixture.err);
+    assert_int_equal(fixture.progress.end, RUN_FINISHED);
+    assert_true(fixture.progress.ended_paused);
+    assert_true(fixture.progress.paused_ns > 0 && fixture.progress.paused_ns < fixture.progress.elapsed_ns);
+    assert_int_equal(fixture.progress.total, fixture.progress.completed);
+    assert_int_equal(fixture_count(&fixture, RECORD_SKIPPED), RECORDS - fixture.progress.completed);
+    fixture_run_row(&fixture, &run);
+    assert_int_equal(run.state, RUN_FINISHED);
+    assert_string_equal(run.reason, "paused, and nothing was left to do");
+    fixture_close(&fixture);
+}
+
 static void cancel_when_paused(struct fixture *fixture)
 {
     if (fixture->told.phase == RUN_PHASE_PAUSED)
@@ -208,55 +251,6 @@ static void a_canceled_run_ends(void **state)
         assert_int_equal(fixture_count(&fixture, RECORD_PENDING), 2 * RECORDS - fixture.progress.completed);
         fixture_run_row(&fixture, &run);
         assert_int_equal(run.state, RUN_CANCELED);
-        fixture_close(&fixture);
-    }
-}
-
-/* What a run does while nothing can be saved: counted at each look at the engine. */
-struct stall {
-    struct fixture *fixture;
-    uint32_t claims_at_stall, claims_in_stall; /* calls of store_claim when saving failed first, and after */
-    uint64_t leased_max;
-    bool stalled;
-};
-
-static void watch_stall(void *context)
-{
-    struct stall *stall = context;
-    struct fixture *fixture = stall->fixture;
-    uint64_t leased = fixture_count(fixture, RECORD_LEASED);
-    stall->leased_max = leased > stall->leased_max ? leased : stall->leased_max;
-    uint32_t settles = fixture->store.of[FAULTY_SETTLE].calls, claims = fixture->store.of[FAULTY_CLAIM].calls;
-    const uint32_t pass = fixture->store.of[FAULTY_SETTLE].pass, fail = fixture->store.of[FAULTY_SETTLE].fail;
-    if (settles > pass && settles < pass + fail) {
-        if (!stall->stalled)
-            stall->claims_at_stall = claims;
-        stall->stalled = true;
-        stall->claims_in_stall = claims - stall->claims_at_stall;
-    }
-}
-
-static void a_stalled_writer_stops_the_reader(void **state)
-{
-    (void)state;
-    static const uint32_t sessions[] = {1, 16, 256};
-    for (size_t i = 0; i < COUNT_OF(sessions); i++) {
-        struct fixture fixture;
-        struct stall stall = {.fixture = &fixture};
-        fixture_open(&fixture, sessions[i]);
-        fixture.engine.per_wait = 1;
-        fixture.engine.wait_ms = 1;
-        fixture.engine.on_wait = watch_stall;
-        fixture.engine.context = &stall;
-        fixture.store.of[FAULTY_SETTLE].pass = 2;
-        fixture.store.of[FAULTY_SETTLE].fail = 5;
-        fixture.store.of[FAULTY_SETTLE].code = DOBBY_STORE_BUSY;
-        fixture_put(&fixture, 5 * RECORDS, NULL);
-        assert_ok(fixture_run(&fixture), &fixture.err);
-        assert_true(stall.stalled);
-        assert_int_equal(stall.claims_in_stall, 0);
-        assert_true(stall.leased_max <= run_leases_max(sessions[i]));
-        assert_int_equal(fixture.progress.completed, 5 * RECORDS);
         fixture_close(&fixture);
     }
 }
@@ -361,8 +355,8 @@ int main(void)
         cmocka_unit_test(a_cap_on_time_bounds_outages),
         cmocka_unit_test(a_stop_does_not_wait_for_second_tries),
         cmocka_unit_test(a_paused_run_holds_nothing_and_goes_on),
+        cmocka_unit_test(a_paused_run_ends_when_nothing_is_left),
         cmocka_unit_test(a_canceled_run_ends),
-        cmocka_unit_test(a_stalled_writer_stops_the_reader),
         cmocka_unit_test(the_row_tells_what_the_tables_hold),
         cmocka_unit_test(the_row_of_a_failed_run),
         cmocka_unit_test(a_run_goes_on_without_its_row),

@@ -13,6 +13,8 @@
 enum { PROMPTS = 4, PASS_TOKENS = 192, RUNS = 8, SETS = 8, JUNK = 0x46 };
 static const uint32_t prompt_tokens[PROMPTS] = {1, 33, 100, 64};
 
+static const atomic_bool never;
+
 struct fixture {
     struct tiny_model tiny;
     struct thread_pool *pool;
@@ -32,7 +34,7 @@ static void open_fixture(struct fixture *f, const struct kernels *kernels, enum 
     f->shape = model_kv_shape(&f->tiny.model);
     assert_ok(thread_pool_open(threads, &f->pool, &err), &err);
     assert_ok(kv_pool_open(&f->shape, 40 * kv_page_bytes(&f->shape), &f->kv, &err), &err);
-    assert_ok(forward_open(&f->tiny.model, f->pool, PASS_TOKENS, RUNS, &f->forward, &err), &err);
+    assert_ok(forward_open(&f->tiny.model, f->pool, &never, PASS_TOKENS, RUNS, &f->forward, &err), &err);
     for (uint32_t i = 0; i < PROMPTS; i++) {
         tiny_prompt(i, f->prompts[i], prompt_tokens[i]);
         f->want[i] = malloc((size_t)prompt_tokens[i] * TINY_VOCABULARY * sizeof(float));
@@ -67,7 +69,7 @@ static void pass_alone(struct fixture *f, struct kv_sequence *sequence, uint32_t
                        uint32_t count, float *logits)
 {
     const struct forward_run run = {sequence, f->prompts[prompt] + first, count, count};
-    forward_pass(f->forward, &run, 1);
+    assert_true(forward_pass(f->forward, &run, 1));
     for (uint32_t row = 0; row < count; row += FORWARD_LOGIT_ROWS) {
         const uint32_t rows = count - row < FORWARD_LOGIT_ROWS ? count - row : FORWARD_LOGIT_ROWS;
         memcpy(logits + (size_t)row * TINY_VOCABULARY, forward_logits(f->forward, row, rows),
@@ -142,7 +144,7 @@ static void check_neighbours(struct fixture *f)
         }
         if (count == 0)
             break;
-        forward_pass(f->forward, runs, count);
+        assert_true(forward_pass(f->forward, runs, count));
         for (uint32_t j = 0, row = 0; j < count; j++) {
             if (runs[j].output_count == 0)
                 continue;

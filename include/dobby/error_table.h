@@ -102,6 +102,8 @@
       "lower ingest.chunk_tokens or run.max_tokens, or raise engine.context_tokens, then: dobby ingest")     \
     X(INGEST_NOT_TEXT, "INGEST-0004", ERROR, FINAL, "this is not text that can be summarised",               \
       "make it UTF-8 first, as with: iconv -f UTF-16 -t UTF-8 FILE | dobby summarize -")                     \
+    X(INGEST_EMPTIED, "INGEST-0005", ERROR, FINAL, "a source that was ingested has no file any more",        \
+      "mount its disk; or, if it is meant to be empty, remove its records: dobby ingest --emptied PATH")     \
     /* prompts */                                                                                            \
     X(PROMPT_INVALID, "PROMPT-0001", ERROR, FINAL, "the prompt template is not valid",                       \
       "the template must contain {content}, and may contain {path} and {language}")                          \

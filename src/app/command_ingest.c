@@ -151,6 +151,7 @@ static dobby_code run(struct app *app, struct dobby_error *err)
     interrupt_catch();
     const struct ingest_options options = {
         .chunk_tokens_max = (uint32_t)config_integer(&app->config, CONFIG_INGEST_CHUNK_TOKENS),
+        .emptied = options_switch(&app->options, "emptied"),
         .tokenizer = tokenizer,
         .canceled = canceled,
     };
@@ -166,6 +167,9 @@ static const struct option_spec option_specs[] = {
     OPTION_DB,
     OPTION_MODEL,
     {.name = "chunk-tokens", .type = OPTION_KEY, .argument = "N", .key = CONFIG_INGEST_CHUNK_TOKENS},
+    {.name = "emptied",
+     .type = OPTION_SWITCH,
+     .help = "a directory without any file is meant so: remove its records and their summaries"},
     OPTION_JSON,
 };
 
@@ -179,7 +183,9 @@ const struct command command_ingest = {
         "ignored. What is not summarised (binary, generated, too large, ...) is kept as a skipped "
         "record with the reason.\n\n"
         "Doing it again changes nothing where nothing changed: summaries of unchanged chunks stay, "
-        "changed chunks become new records, and those of deleted text go.\n\n"
+        "changed chunks become new records, and those of deleted text go. A directory outside git that has "
+        "no file "
+        "any more may be a disk that is not mounted, so its records stay until --emptied says otherwise.\n\n"
         "The model's tokenizer measures the chunks. The database is created when it is missing.",
     .options = OPTION_LIST(option_specs),
     .arguments_min = 1,

@@ -202,13 +202,17 @@ static dobby_code check_readable(const char *path, struct dobby_error *err)
     return code;
 }
 
-/* A source that was never seen and has nothing is a mistake; one that has become empty is brought up to date.
- */
-static dobby_code check_known(struct ingest *ingest, const struct place *place, struct dobby_error *err)
+/* A source that was never seen and has nothing is a mistake. One that has become empty is brought up to date,
+ * if it cannot be the mount point of a disk that is missing: a work tree brings its .git along. */
+static dobby_code check_emptied(struct ingest *ingest, const struct place *place, struct dobby_error *err)
 {
     bool known = false;
     dobby_code code = store_source_known(ingest->batch.store, ingest->report->source, &known, err);
-    return code == DOBBY_OK && !known ? DOBBY_FAIL(err, DOBBY_INGEST_NOTHING, "%s", place->path.bytes) : code;
+    if (code == DOBBY_OK && !known)
+        return DOBBY_FAIL(err, DOBBY_INGEST_NOTHING, "%s", place->path.bytes);
+    if (code == DOBBY_OK && ingest->git == NULL && !ingest->options->emptied)
+        return DOBBY_FAIL(err, DOBBY_INGEST_EMPTIED, "%s", place->path.bytes);
+    return code;
 }
 
 static dobby_code synchronize(struct ingest *ingest, const struct place *place, struct dobby_error *err)
@@ -217,7 +221,7 @@ static dobby_code synchronize(struct ingest *ingest, const struct place *place, 
         .select = ingest->git != NULL ? select_entry : NULL, .visit = visit, .context = ingest};
     dobby_code code = walk_source(&walk, place->root.bytes, place->relative, err);
     if (code == DOBBY_OK && ingest->report->files_seen == 0)
-        code = check_known(ingest, place, err);
+        code = check_emptied(ingest, place, err);
     buffer_clear(&ingest->shown);
     if (code == DOBBY_OK)
         code = append_shown(&ingest->shown, place->relative, err);

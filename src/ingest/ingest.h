@@ -7,6 +7,7 @@
 
 struct ingest_options {
     uint32_t chunk_tokens_max;         /* of a chunk's content */
+    bool emptied;                      /* a known source that has no file may be meant so */
     const struct tokenizer *tokenizer; /* counts the tokens */
     bool (*canceled)(void *context);   /* asked between files; NULL: never */
     void *context;
@@ -30,11 +31,11 @@ struct ingest_report {
 /* Brings the store's records of path (a directory or a file, in a git work tree or not) up to date in one
  * synchronisation. In a git work tree the source is the tree's root and only what lies at or below path
  * is touched: tracked files and untracked ones that are not ignored. Elsewhere the source is the
- * directory itself. A file that is not summarised becomes a SKIPPED record with its reason. Where nothing is
- * left of a source that was ingested before, its records go; a path that is not there is an error and removes
- * nothing. Fails: FILE_NOT_FOUND, WRONG_FILE_TYPE, PERMISSION_DENIED, INGEST_NOTHING (nor was it ever
- * ingested; store untouched), GIT_FAILED, CANCELED (what was put stays, nothing was removed), and as
- * store_put. */
+ * directory itself. A file that is not summarised becomes a SKIPPED record with its reason. Where no
+ * file is left of what was ingested before, its records go: in a work tree at once, elsewhere, where a disk
+ * may just not be mounted, if options say that it is emptied. Fails: FILE_NOT_FOUND, WRONG_FILE_TYPE,
+ * PERMISSION_DENIED, INGEST_NOTHING (nor was it ever ingested), INGEST_EMPTIED (store untouched in both),
+ * GIT_FAILED, CANCELED (what was put stays, nothing was removed), and as store_put. */
 DOBBY_NODISCARD dobby_code ingest_path(struct store *store, const char *path,
                                        const struct ingest_options *options, struct ingest_report *report,
                                        struct dobby_error *err);

@@ -107,7 +107,9 @@ mv emptied away
 refuse "a directory that is gone" 6 OS-0002 "emptied" "$program" ingest --db sqlite:emptied.db emptied
 same "it removes nothing" "$(sqlite3 emptied.db 'SELECT count(*) FROM record')" 1
 mv away emptied && rm emptied/a.c
-check "a directory that was emptied" "$program" ingest --db sqlite:emptied.db emptied
+refuse "a directory that has no file any more" 6 INGEST-0005 "emptied" "$program" ingest --db sqlite:emptied.db emptied
+same "it removes nothing either" "$(sqlite3 emptied.db 'SELECT count(*) FROM record')" 1
+check "a directory that was emptied" "$program" ingest --db sqlite:emptied.db --emptied emptied
 grep -q "1 removed" out && grep -q "no file is left there" out && pass "it says so" || fail "it says so" "$(cat out)"
 same "its records are gone" "$(sqlite3 emptied.db 'SELECT count(*) FROM record')" 0
 refuse "summarize: no such file" 6 OS-0002 "nowhere.c" "$program" summarize nowhere.c

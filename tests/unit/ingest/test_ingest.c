@@ -318,6 +318,11 @@ static void a_source_that_has_become_empty_loses_its_records(void **state)
     ingest(fixture, "a");
     ingest(fixture, "b");
     assert_int_equal(unlink(tree_path(tree, "a/one.c")), 0);
+    /* Its disk may just not be mounted. */
+    assert_code(ingest_path(fixture->store, tree_path(tree, "a"), &fixture->options, &fixture->report, &err),
+                DOBBY_INGEST_EMPTIED);
+    check_records(fixture, "one.c|c|1-1|pending\ntwo.c|c|1-1|pending\n");
+    fixture->options.emptied = true;
     ingest(fixture, "a");
     check_counts(fixture, 0, 0, 0, 1);
     assert_int_equal(fixture->report.files_seen, 0);

@@ -56,9 +56,10 @@ echo "seed $seed, a start with one record takes $start_ms ms"
 
 finished_before=$(query "$finished_query")
 late=0
+room=40 # records that a run is to have before it; doubled when a machine is done with them before the moment comes
 for ((kill_number = 1; kill_number <= kills; kill_number++)); do
-    if (($(in_state pending) + $(in_state leased) < 40)); then
-        add_files 40
+    if (($(in_state pending) + $(in_state leased) < room)); then
+        add_files "$room"
         ingest "$database"
     fi
     # Every fourth dies while it starts; the others somewhere behind their first few results, however fast
@@ -81,7 +82,7 @@ for ((kill_number = 1; kill_number <= kills; kill_number++)); do
     { wait "$pid" || status=$?; } 2>/dev/null
     pid=
     if [ "$status" = 0 ]; then # nothing was left to do before the moment came
-        late=$((late + 1))
+        late=$((late + 1)) room=$((room * 2))
     elif [ "$status" != 137 ]; then
         cat run.log >&2
         fail "a run ended by itself with status $status"

@@ -114,7 +114,7 @@ same "list names each source before its records" "$("$program" list --db sqlite:
 a.c
 source $work/second
 a.c"
-rm second/a.c && "$program" ingest --db sqlite:two.db second >/dev/null
+rm second/a.c && "$program" ingest --db sqlite:two.db --emptied second >/dev/null
 "$program" list --db sqlite:two.db | grep -q '^source ' && fail "list names the only source that has records"
 
 # ---- one text ----

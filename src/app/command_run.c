@@ -4,6 +4,7 @@
 #include "app/models.h"
 #include "app/output.h"
 #include "app/progress.h"
+#include "app/report.h"
 #include "app/runs.h"
 #include "app/stores.h"
 #include "os/interrupt.h"
@@ -136,8 +137,15 @@ static dobby_code run(struct app *app, struct dobby_error *err)
 done:
     if (code != DOBBY_OK && options_switch(&app->options, "json"))
         print_failure(store, run_id, &totals, err);
-    if (code == DOBBY_OK)
+    if (code == DOBBY_OK) {
         code = print_totals(app, store, run_id, &totals, err);
+    } else if (interrupt_count() > 0 && run_id[0] != '\0' && dobby_code_retryable(code)) {
+        /* The user wanted out, in the middle of an outage. */
+        report_error(err);
+        fputs("interrupted meanwhile: what was not saved is done again by the next dobby run\n", stderr);
+        app->status = EXIT_STATUS_INTERRUPTED;
+        code = DOBBY_OK;
+    }
     prompt_template_free(prompt);
     engine_close(engine);
     store_close(store);

@@ -102,6 +102,7 @@ void run_obey(struct run *run, enum run_request request, enum run_state end, enu
     if (request == RUN_DRAIN)
         engine_cancel_queued(run->engine); /* those are leases returned: only what runs is waited for */
     if (request == RUN_STOP) {
+        run->stop_now = run->stop_now || end == RUN_INTERRUPTED;
         engine_cancel_all(run->engine);
         run_drop_jobs(run, true);
     }

@@ -34,6 +34,7 @@ enum {
     ENGINE_FAILURES_MAX = 8, /* records in a row: that many bad ones side by side are rare */
     ENGINE_FAILURES_LIMIT = 1 << 20,
     STOP_OUTAGE_MS_MAX = 3000,
+    STOP_NOW_OUTAGE_MS_MAX = 300,
     ENGINE_COOL_DOWN_MS_MAX = 30 * 1000,
     PROBE_MS_MAX = 30 * 1000,
     PROBE_TOKENS = 8,
@@ -63,6 +64,8 @@ static bool limit_is_over(const struct run *run, const struct dependency *depend
     int64_t limit_ms = run->options->outage_ms_max != 0 ? run->options->outage_ms_max : RUN_OUTAGE_MS_MAX;
     if (run->stop_limits && limit_ms > STOP_OUTAGE_MS_MAX)
         limit_ms = STOP_OUTAGE_MS_MAX;
+    if (run->stop_now && limit_ms > STOP_NOW_OUTAGE_MS_MAX)
+        limit_ms = STOP_NOW_OUTAGE_MS_MAX;
     return breaker_trouble_ns(&dependency->breaker, clock_monotonic_ns()) >= limit_ms * 1000000;
 }
 
@@ -93,7 +96,8 @@ static dobby_code trip(struct run *run, struct dependency *dependency, const cha
 bool run_store_is_open(struct run *run)
 {
     struct breaker *breaker = &run->store_health.breaker;
-    return breaker_allows(breaker, clock_monotonic_ns()) || breaker->state == BREAKER_HALF_OPEN;
+    return breaker_allows(breaker, clock_monotonic_ns()) || breaker->state == BREAKER_HALF_OPEN ||
+           run->stop_now;
 }
 
 dobby_code run_store_code(struct run *run, enum run_store_call call, dobby_code code,
@@ -121,9 +125,11 @@ bool run_store_wait(struct run *run, dobby_code *code, const struct dobby_error 
         clock_sleep_ms(NAP_MS);
         /* Obeyed by run_tick, once there is a loop. */
         const struct run_options *options = run->options;
-        if ((options->request != NULL && options->request(options->context) != RUN_CONTINUE) ||
-            run_time_is_over(run, clock_monotonic_ns()))
+        const enum run_request request =
+            options->request != NULL ? options->request(options->context) : RUN_CONTINUE;
+        if (request != RUN_CONTINUE || run_time_is_over(run, clock_monotonic_ns()))
             run->stop_limits = true;
+        run->stop_now = run->stop_now || request == RUN_STOP;
     }
     return true;
 }

@@ -167,7 +167,8 @@ static void clean_up(struct run *run)
     dobby_code code = DOBBY_OK;
     run->stop_limits = true;
     run->claims_over = true;
-    breaker_success(&run->store_health.breaker); /* its time begins anew: now it is about the leases */
+    if (!run->stop_now)
+        breaker_success(&run->store_health.breaker); /* its time begins anew: now it is about the leases */
     empty_engine(run);
     run_release_batch(run);
     outbox_pardon(&run->outbox);

@@ -93,6 +93,7 @@ struct run {
     bool paused;
     int64_t paused_since_ns, paused_ns; /* while paused; the pauses before that */
     bool stop_limits;   /* the user wants out, or the time is over: outages are waited for a moment only */
+    bool stop_now;      /* asked twice: for less than a moment */
     bool engine_broken; /* it answered what nobody asked: no other answer is waited for */
     bool cancels_ours;  /* results that say CANCELED are no news */
     struct dependency store_health, engine_health;

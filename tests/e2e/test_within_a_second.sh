@@ -61,4 +61,24 @@ for wait_s in 0.7 1.4; do
     ended "two interrupts after $wait_s s"
     at_most "two interrupts after $wait_s s" "$(row "(ended_us - $told_us) / 1000")" 1000
 done
+
+# In an outage too: another process holds the database's write lock.
+unset DOBBY_CPU
+export DOBBY_ENGINE_KIND=null DOBBY_ENGINE_NULL_DELAY_MS=300
+start 0.1
+sqlite3 test.db 'BEGIN IMMEDIATE' '.shell sleep 6' 'ROLLBACK' &
+locker=$!
+sleep 1.5
+kill -INT $pid
+sleep 0.3
+told_ms=$(date +%s%3N)
+kill -INT $pid
+status=0
+wait "$pid" || status=$?
+took_ms=$(($(date +%s%3N) - told_ms))
+same "two interrupts in an outage: status" "$status" 130
+at_most "two interrupts in an outage" "$took_ms" 1500 # the process' end as the shell sees it
+grep -q 'STORE-0003' run.err && grep -q '^interrupted meanwhile' run.err && pass "it says why nothing was saved" ||
+    fail "it says why nothing was saved" "$(cat run.err)"
+wait "$locker"
 finish

@@ -87,14 +87,12 @@ static dobby_code append_row(const struct cuts_row *row, struct buffer *out, str
     if (code == DOBBY_OK)
         code = append_source(row, out, err);
     if (code == DOBBY_OK)
-        code = buffer_append_format(out, err, " %s stale: cut %s%s; dobby ingest ",
+        code = buffer_append_format(out, err, " %s stale: cut %s%s; ingesting it again cuts anew\n",
                                     !row->known  ? "may be"
                                     : count == 1 ? "is"
                                                  : "are",
                                     row->known ? "with " : "", row->difference);
-    if (code == DOBBY_OK)
-        code = append_source(row, out, err);
-    return code == DOBBY_OK ? buffer_append_string(out, " cuts anew\n", err) : code;
+    return code;
 }
 
 dobby_code cuts_append_text(const struct cuts *cuts, struct buffer *out, struct dobby_error *err)
@@ -109,13 +107,22 @@ dobby_code cuts_append_line(const struct cuts *cuts, struct buffer *out, struct 
 {
     if (cuts->count <= 1)
         return cuts_append_text(cuts, out, err);
-    uint64_t sources = 1;
-    for (size_t i = 1; i < cuts->count; i++)
-        sources += strcmp(cuts->rows[i].source, cuts->rows[i - 1].source) != 0;
-    return buffer_append_format(out, err,
-                                "%" PRIu64 " results are stale: cut with other settings, of %" PRIu64
-                                " source%s: dobby plan says which\n",
-                                cuts->results, sources, sources == 1 ? "" : "s");
+    uint64_t sources = 1, results = 0, records = 0;
+    bool known = true;
+    for (size_t i = 0; i < cuts->count; i++) {
+        sources += i > 0 && strcmp(cuts->rows[i].source, cuts->rows[i - 1].source) != 0;
+        results += cuts->rows[i].results;
+        records += cuts->rows[i].records;
+        known = known && cuts->rows[i].known;
+    }
+    const uint64_t count = results > 0 ? results : records;
+    return buffer_append_format(
+        out, err, "%" PRIu64 " %s%s of %" PRIu64 " source%s %s stale: cut %s; dobby plan says which\n", count,
+        results > 0 ? "result" : "record", count == 1 ? "" : "s", sources, sources == 1 ? "" : "s",
+        !known       ? "may be"
+        : count == 1 ? "is"
+                     : "are",
+        known ? "with other settings" : "with other settings, or with ones that are not known");
 }
 
 void cuts_put_json(const struct cuts *cuts, struct json_writer *json)

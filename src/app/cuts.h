@@ -25,8 +25,8 @@ void cuts_release(struct cuts *cuts);
  * none. Fails: as store_cuts; OUT_OF_MEMORY. */
 DOBBY_NODISCARD dobby_code cuts_read(const struct config *config, struct store *store, struct cuts *out,
                                      struct dobby_error *err);
-/* For people, a line a row: "5 results of /src are stale: cut with chunk_tokens 400, now 800; dobby ingest
- * /src cuts anew". */
+/* For people, a line a row: "5 results of /src are stale: cut with chunk_tokens 400, now 800; ingesting
+ * it again cuts anew". */
 DOBBY_NODISCARD dobby_code cuts_append_text(const struct cuts *cuts, struct buffer *out,
                                             struct dobby_error *err);
 /* The same in one line at most: that of the only row, or how many there are of how many sources. */

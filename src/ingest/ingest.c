@@ -202,17 +202,40 @@ static dobby_code check_readable(const char *path, struct dobby_error *err)
     return code;
 }
 
-/* A source that was never seen and has nothing is a mistake. One that has become empty is brought up to date,
- * if it cannot be the mount point of a disk that is missing: a work tree brings its .git along. */
-static dobby_code check_emptied(struct ingest *ingest, const struct place *place, struct dobby_error *err)
+/* Looks for a record at or below a place. */
+struct search {
+    const char *source, *scope; /* scope: "" is everything */
+    bool found;
+};
+
+static dobby_code look(void *context, const struct record_row *row, struct dobby_error *err)
 {
-    bool known = false;
-    dobby_code code = store_source_known(ingest->batch.store, ingest->report->source, &known, err);
-    if (code == DOBBY_OK && !known)
+    struct search *search = context;
+    const size_t length = strlen(search->scope);
+    (void)err;
+    if (strcmp(row->source, search->source) != 0)
+        return DOBBY_OK;
+    search->found = length == 0 || (strncmp(row->path, search->scope, length) == 0 &&
+                                    (row->path[length] == '\0' || row->path[length] == '/'));
+    return search->found ? DOBBY_CANCELED : DOBBY_OK; /* ends the listing */
+}
+
+/* No file is there. Where none ever was, that is a mistake. Where records would go, it is brought up to date,
+ * if it cannot be the mount point of a disk that is missing: the whole of a work tree brings its .git along.
+ */
+static dobby_code check_emptied(struct ingest *ingest, const struct place *place, const char *scope,
+                                struct dobby_error *err)
+{
+    struct search search = {.source = ingest->report->source, .scope = scope};
+    dobby_code code = store_list(ingest->batch.store, &(struct record_filter){0}, look, &search, err);
+    if (code != DOBBY_OK && !search.found)
+        return code;
+    error_clear(err);
+    if (!search.found)
         return DOBBY_FAIL(err, DOBBY_INGEST_NOTHING, "%s", place->path.bytes);
-    if (code == DOBBY_OK && ingest->git == NULL && !ingest->options->emptied)
+    if (!ingest->options->emptied && (ingest->git == NULL || scope[0] != '\0'))
         return DOBBY_FAIL(err, DOBBY_INGEST_EMPTIED, "%s", place->path.bytes);
-    return code;
+    return DOBBY_OK;
 }
 
 static dobby_code synchronize(struct ingest *ingest, const struct place *place, struct dobby_error *err)
@@ -220,14 +243,13 @@ static dobby_code synchronize(struct ingest *ingest, const struct place *place, 
     struct walk walk = {
         .select = ingest->git != NULL ? select_entry : NULL, .visit = visit, .context = ingest};
     dobby_code code = walk_source(&walk, place->root.bytes, place->relative, err);
-    if (code == DOBBY_OK && ingest->report->files_seen == 0)
-        code = check_emptied(ingest, place, err);
     buffer_clear(&ingest->shown);
     if (code == DOBBY_OK)
         code = append_shown(&ingest->shown, place->relative, err);
-    if (code == DOBBY_OK)
-        code = ingest_batch_end(&ingest->batch, ingest->shown.length > 0 ? ingest->shown.bytes : "", err);
-    return code;
+    const char *scope = ingest->shown.length > 0 ? ingest->shown.bytes : "";
+    if (code == DOBBY_OK && ingest->report->files_seen == 0)
+        code = check_emptied(ingest, place, scope, err);
+    return code == DOBBY_OK ? ingest_batch_end(&ingest->batch, scope, err) : code;
 }
 
 dobby_code ingest_path(struct store *store, const char *path, const struct ingest_options *options,

@@ -32,9 +32,9 @@ struct ingest_report {
  * synchronisation. In a git work tree the source is the tree's root and only what lies at or below path
  * is touched: tracked files and untracked ones that are not ignored. Elsewhere the source is the
  * directory itself. A file that is not summarised becomes a SKIPPED record with its reason. Where no
- * file is left of what was ingested before, its records go: in a work tree at once, elsewhere, where a disk
- * may just not be mounted, if options say that it is emptied. Fails: FILE_NOT_FOUND, WRONG_FILE_TYPE,
- * PERMISSION_DENIED, INGEST_NOTHING (nor was it ever ingested), INGEST_EMPTIED (store untouched in both),
+ * file is left of what was ingested before, its records go: of a whole work tree at once, elsewhere, where a
+ * disk may just not be mounted, if options say that it is emptied. Fails: FILE_NOT_FOUND, WRONG_FILE_TYPE,
+ * PERMISSION_DENIED, INGEST_NOTHING (no file, and no record), INGEST_EMPTIED (store untouched in both),
  * GIT_FAILED, CANCELED (what was put stays, nothing was removed), and as store_put. */
 DOBBY_NODISCARD dobby_code ingest_path(struct store *store, const char *path,
                                        const struct ingest_options *options, struct ingest_report *report,

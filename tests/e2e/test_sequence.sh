@@ -96,7 +96,7 @@ same "another chunker, before ingest: plan says what it would cut otherwise" \
     "$("$program" plan --sample-seconds 0 --json --prompt prompt.txt | stale_cut)" "$changed"
 same "another chunker, before ingest: as an option too" \
     "$("$program" plan --sample-seconds 0 --json --prompt prompt.txt --chunk-tokens 64 | stale_cut)" '[0,0,null,null]'
-told="$chunks results of $work/repository are stale: cut with chunk_tokens 64, now 32; dobby ingest $work/repository cuts anew"
+told="$chunks results of $work/repository are stale: cut with chunk_tokens 64, now 32; ingesting it again cuts anew"
 for command in "plan --sample-seconds 0" run; do
     # shellcheck disable=SC2086 # a command and its options
     check "another chunker, before ingest: $command, for people" "$program" $command --prompt prompt.txt

@@ -6,7 +6,9 @@
 bool scheduler_attach(struct scheduler *s, struct job *job)
 {
     struct job *equal = NULL;
-    for (uint32_t i = 0; equal == NULL && i < s->running_count; i++)
+    /* What runs while it is about to be canceled takes nobody along who came later. */
+    const uint32_t running = atomic_load(&s->cancel_running) ? 0 : s->running_count;
+    for (uint32_t i = 0; equal == NULL && i < running; i++)
         if (job_is_equal(s->running[i], job))
             equal = s->running[i];
     for (struct job *queued = s->queue.first; equal == NULL && queued != NULL; queued = queued->next)

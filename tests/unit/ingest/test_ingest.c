@@ -327,8 +327,9 @@ static void a_source_that_has_become_empty_loses_its_records(void **state)
     check_counts(fixture, 0, 0, 0, 1);
     assert_int_equal(fixture->report.files_seen, 0);
     check_records(fixture, "two.c|c|1-1|pending\n");
-    ingest(fixture, "a");
-    check_counts(fixture, 0, 0, 0, 0);
+    /* It holds nothing, so nothing is to be protected, and nothing to be done. */
+    assert_code(ingest_path(fixture->store, tree_path(tree, "a"), &fixture->options, &fixture->report, &err),
+                DOBBY_INGEST_NOTHING);
     /* What is not there at all may only not be mounted. */
     assert_int_equal(unlink(tree_path(tree, "b/two.c")), 0);
     assert_int_equal(rmdir(tree_path(tree, "b")), 0);
@@ -341,14 +342,29 @@ static void a_part_that_has_become_empty_leaves_the_rest(void **state)
 {
     struct fixture *fixture = *state;
     const struct tree *tree = &fixture->tree;
+    struct dobby_error err;
     make_repository(tree);
     tree_write_text(tree, "a/one.c", "int one;\n");
     tree_write_text(tree, "b/two.c", "int two;\n");
     ingest(fixture, "");
     assert_int_equal(unlink(tree_path(tree, "a/one.c")), 0);
+    /* A part may be a disk of its own. */
+    assert_code(ingest_path(fixture->store, tree_path(tree, "a"), &fixture->options, &fixture->report, &err),
+                DOBBY_INGEST_EMPTIED);
+    check_records(fixture, "a/one.c|c|1-1|pending\nb/two.c|c|1-1|pending\n");
+    fixture->options.emptied = true;
     ingest(fixture, "a");
     check_counts(fixture, 0, 0, 0, 1);
     check_records(fixture, "b/two.c|c|1-1|pending\n");
+    /* A part that never held anything is a mistake. */
+    assert_int_equal(mkdir(tree_path(tree, "c"), 0777), 0);
+    assert_code(ingest_path(fixture->store, tree_path(tree, "c"), &fixture->options, &fixture->report, &err),
+                DOBBY_INGEST_NOTHING);
+    fixture->options.emptied = false;
+    /* The whole tree brings its .git along. */
+    assert_int_equal(unlink(tree_path(tree, "b/two.c")), 0);
+    ingest(fixture, "");
+    check_records(fixture, "");
 }
 
 static dobby_code begin_well(struct store *store, const char *source, int64_t now, struct dobby_error *err)

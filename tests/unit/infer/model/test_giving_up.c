@@ -147,12 +147,13 @@ static void what_comes_after_runs(void **state)
     struct scheduler *scheduler = helper_scheduler(4, 64);
     const struct helper_prompt first = helper_prompt(1, 0, 1, 50), second = helper_prompt(1, 0, 2, 50);
     const struct engine_request canceled = helper_request(1, &first, 5),
-                                later = helper_request(2, &second, 5);
+                                later = helper_request(2, &second, 5), equal = helper_request(3, &first, 5);
     helper_occupy(scheduler, &canceled);
     scheduler_cancel_all(scheduler);
     assert_code(helper_submit(scheduler, &later), DOBBY_OK);
+    assert_code(helper_submit(scheduler, &equal), DOBBY_OK);
     helper_let_go();
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         struct engine_result result = helper_result(scheduler);
         assert_true((result.finish == FINISH_CANCELED) == (result.tag == 1));
         engine_result_release(&result);

@@ -8,8 +8,8 @@
 #include "os/process.h"
 #include "store/store_runs.h"
 
-/* As many characters of a run's id as tell runs of different milliseconds apart. */
-enum { RUN_VIEW_ID_CHARACTERS = 13 };
+/* Characters of a run's id that are shown: its millisecond, and 12 bits that tell apart what began in one. */
+enum { RUN_VIEW_ID_CHARACTERS = 18 };
 
 struct run_view {
     const struct run_row *row;       /* borrowed */

@@ -133,7 +133,7 @@ watch() {
 }
 watch 2
 same "watch ends with Ctrl-C and 0" "$?" 0
-grep -qE '^20[0-9T:.-]+Z run [0-9a-f-]{13} running: [0-9]+ of [0-9]+ records, .* p99 ' watch.out &&
+grep -qE '^20[0-9T:.-]+Z run [0-9a-f-]{18} running: [0-9]+ of [0-9]+ records, .* p99 ' watch.out &&
     pass "watch prints a line for a run" || fail "watch prints a line for a run" "$(cat watch.out watch.err)"
 watch 1 --json
 same "watch --json prints an object a line" "$(jq -c '[.total, (.runs | length)]' watch.out | sort -u)" '[400,1]'

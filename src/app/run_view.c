@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PATH_PART_BYTES = 32, DURATION_BYTES = 24, STARTED_CHARACTERS = 16, SILENT_MS_MIN = 10000 };
+enum { PATH_PART_BYTES = 32, DURATION_BYTES = 24, STARTED_CHARACTERS = 16 };
+enum { QUIET_S_MIN = 3, SILENT_MS_MIN = 10000 }; /* a run shows itself twice a second */
 
 /* ---- what the row says ---------------------------------------------------------------------------- */
 
@@ -37,7 +38,8 @@ static int64_t eta_of(const struct run_view *view)
     double per_min = 0;
     if (!run_view_metric(view, "records_per_min_now", &per_min) || per_min <= 0)
         per_min = view->records_per_min;
-    if (view->state != RUN_RUNNING || view->silent_since_us != 0 || per_min <= 0 || total < view->done)
+    if (view->state != RUN_RUNNING || view->silent_since_us != 0 || view->quiet_s > 0 || per_min <= 0 ||
+        total < view->done)
         return -1;
     return (int64_t)((double)(total - view->done) / per_min * 60 + 0.5);
 }
@@ -64,6 +66,9 @@ void run_view_init(struct run_view *view, const struct run_row *row, int64_t now
         .done = counts->completed + counts->degraded + counts->failed + counts->skipped,
     };
     view->silent_since_us = silent_since(view, now_unix_us);
+    const int64_t quiet_us = now_unix_us - row->heartbeat_unix_us;
+    if (run_state_is_active(view->state) && quiet_us >= QUIET_S_MIN * (int64_t)1000000)
+        view->quiet_s = quiet_us / 1000000;
     if (process_identity_parse(row->owner, &view->process, NULL) != DOBBY_OK)
         view->process.pid = 0;
     /* A clock that was set back while it ran must not give a run a negative time. */
@@ -187,6 +192,10 @@ static dobby_code append_silence(struct buffer *out, const struct run_view *view
                                  struct dobby_error *err)
 {
     char since[CLOCK_TEXT_BYTES];
+    if (view->silent_since_us == 0 && view->quiet_s > 0)
+        return buffer_append_format(out, err,
+                                    "%sno sign of life for %" PRId64 " s: it, or the database, is held up",
+                                    before, view->quiet_s);
     if (view->silent_since_us == 0)
         return DOBBY_OK;
     clock_format(view->silent_since_us, since);

@@ -16,6 +16,7 @@ struct run_view {
     struct json *settings, *metrics; /* NULL where the text is no JSON */
     enum run_state state;            /* the row's, or LOST when its process is certainly dead */
     int64_t silent_since_us;         /* unix, its last sign of life: active, but none is due so long; 0: no */
+    int64_t quiet_s; /* active, and so long without a sign of life that something holds it up; or 0 */
     struct process_identity process; /* pid 0 where the owner does not name one */
     uint64_t done;                   /* completed, degraded, failed and skipped */
     double seconds;                  /* from its start to its end, or to its last sign of life */

@@ -81,4 +81,16 @@ at_most "two interrupts in an outage" "$took_ms" 1500 # the process' end as the 
 grep -q 'STORE-0003' run.err && grep -q '^interrupted meanwhile' run.err && pass "it says why nothing was saved" ||
     fail "it says why nothing was saved" "$(cat run.err)"
 wait "$locker"
+
+# Others see that it is held up, though it can write nothing down.
+start 0.1
+sqlite3 test.db 'BEGIN IMMEDIATE' '.shell sleep 6' 'ROLLBACK' &
+locker=$!
+sleep 4.5
+"$program" status >out
+grep -q 'no sign of life for [3-6] s' out && ! grep -q 'ETA [0-9]' out && pass "a run that is held up is told from one that works" ||
+    fail "a run that is held up is told from one that works" "$(cat out)"
+wait "$locker"
+"$program" cancel >/dev/null
+wait "$pid"
 finish

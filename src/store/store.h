@@ -205,7 +205,9 @@ DOBBY_NODISCARD dobby_code store_sources(struct store *store, source_visit_fn *v
 DOBBY_NODISCARD dobby_code store_source_known(struct store *store, const char *source, bool *known,
                                               struct dobby_error *err);
 /* Starts a synchronisation of `source`. What store_put puts until store_sync_end is what the source
- * holds now. Nothing is removed before store_sync_end; without it (a crash) nothing is lost. */
+ * holds now. Nothing is removed before store_sync_end; without it (a crash) nothing is lost. Of two handles
+ * that synchronise one source the later one goes on; the earlier one's store_put and store_sync_end fail with
+ * STORE_SYNC_LOST. */
 DOBBY_NODISCARD dobby_code store_sync_begin(struct store *store, const char *source, int64_t now_unix_us,
                                             struct dobby_error *err);
 /* One transaction for all. A record that is there with equal content keeps its state and summary; its

@@ -18,6 +18,7 @@ struct sqlite_handle {
     enum sqlite_access access;
     int busy_timeout_ms;
     int64_t source_id; /* of the synchronisation; 0 before the first */
+    int64_t sync;      /* its number among the source's */
     char *path;        /* as given */
     char *filename;    /* as SQLite gets it, a URI */
 };

@@ -91,6 +91,33 @@ dobby_code sqlite_sources(struct store *store, source_visit_fn *visit, void *con
     return code;
 }
 
+static dobby_code read_syncs(struct sqlite_handle *handle, int64_t id, int64_t *syncs,
+                             struct dobby_error *err)
+{
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    *syncs = 0;
+    dobby_code code =
+        sqlite_bind(handle, STATEMENT_SOURCE_SYNCS, VALUES(sqlite_integer(id)), &statement, err);
+    if (code == DOBBY_OK)
+        code = sqlite_step(handle, statement, &row, err);
+    if (code == DOBBY_OK && row)
+        *syncs = sqlite3_column_int64(statement, 0);
+    sqlite3_reset(statement);
+    return code;
+}
+
+/* Of two synchronisations of one source at once the later one has seen all that the earlier one put before it
+ * began; what the earlier one put after that, or removed, would be lost to it. Within a transaction. */
+static dobby_code check_turn(struct sqlite_handle *handle, struct dobby_error *err)
+{
+    int64_t syncs;
+    const dobby_code code = read_syncs(handle, handle->source_id, &syncs, err);
+    if (code == DOBBY_OK && syncs != handle->sync)
+        return DOBBY_FAIL(err, DOBBY_STORE_SYNC_LOST, "%s", handle->path);
+    return code;
+}
+
 dobby_code sqlite_sync_begin(struct store *store, const char *source, int64_t now_unix_us,
                              struct dobby_error *err)
 {
@@ -102,6 +129,10 @@ dobby_code sqlite_sync_begin(struct store *store, const char *source, int64_t no
     code = source_id(handle, source, now_unix_us, &id, err);
     if (code == DOBBY_OK)
         code = sqlite_run(handle, STATEMENT_SEEN_CLEAR, NULL, 0, err);
+    if (code == DOBBY_OK)
+        code = sqlite_run(handle, STATEMENT_SOURCE_SYNC, VALUES(sqlite_integer(id)), err);
+    if (code == DOBBY_OK)
+        code = read_syncs(handle, id, &handle->sync, err);
     code = sqlite_write_end(handle, code, err);
     handle->source_id = code == DOBBY_OK ? id : 0;
     return code;
@@ -260,7 +291,10 @@ dobby_code sqlite_put(struct store *store, const struct record_input *records, s
         code = sqlite_write_begin(handle, err);
     if (code != DOBBY_OK)
         goto done;
-    code = put_all(handle, records, count, (const uint8_t(*)[SHA256_BYTES])sha256, now_unix_us, counts, err);
+    code = check_turn(handle, err);
+    if (code == DOBBY_OK)
+        code =
+            put_all(handle, records, count, (const uint8_t(*)[SHA256_BYTES])sha256, now_unix_us, counts, err);
     code = sqlite_write_end(handle, code, err);
 done:
     free(sha256);
@@ -274,8 +308,10 @@ dobby_code sqlite_sync_end(struct store *store, const char *path_scope, struct p
     dobby_code code = sqlite_write_begin(handle, err);
     if (code != DOBBY_OK)
         return code;
-    code = sqlite_run(handle, STATEMENT_UNSEEN_REMOVE,
-                      VALUES(sqlite_integer(handle->source_id), sqlite_text(path_scope)), err);
+    code = check_turn(handle, err);
+    if (code == DOBBY_OK)
+        code = sqlite_run(handle, STATEMENT_UNSEEN_REMOVE,
+                          VALUES(sqlite_integer(handle->source_id), sqlite_text(path_scope)), err);
     int64_t removed = sqlite3_changes64(handle->db);
     code = sqlite_write_end(handle, code, err);
     if (code == DOBBY_OK)

@@ -176,10 +176,10 @@ static const char *const migrations[] = {
 
     "PRAGMA user_version = 2;",
 
-    /* 3: attempts grow beyond a record's removal, and how a record was cut out of its file.
-     * The one row of fence holds the largest attempt of all removed records: a new one begins with it, so
-     * that no lease of an earlier record under its id can settle it. A trigger keeps it, so that no statement
-     * can forget to. */
+    /* 3: attempts grow beyond a record's removal, how a record was cut out of its file, and whose turn it is
+     * to synchronise a source. The one row of fence holds the largest attempt of all removed records: a new
+     * one begins with it, so that no lease of an earlier record under its id can settle it. A trigger keeps
+     * it, so that no statement can forget to. */
     "CREATE TABLE fence("
     " id INTEGER PRIMARY KEY CHECK(id = 1),"
     " attempt INTEGER NOT NULL"
@@ -196,6 +196,8 @@ static const char *const migrations[] = {
     "CREATE INDEX record_cut ON record(cut_id) WHERE cut_id IS NOT NULL;"
     "INSERT INTO cut(text) SELECT '' WHERE EXISTS (SELECT 1 FROM record WHERE excluded = 0);"
     "UPDATE record SET cut_id = (SELECT id FROM cut) WHERE excluded = 0;"
+
+    "ALTER TABLE source ADD COLUMN syncs INTEGER NOT NULL DEFAULT 0;" /* begun; the last one's number */
 
     "PRAGMA user_version = 3;",
 };

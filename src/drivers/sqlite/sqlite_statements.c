@@ -48,6 +48,8 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
     /* ---- ingest ---- */
     [STATEMENT_SOURCE_FIND] = "SELECT id FROM source WHERE name = ?1",
     [STATEMENT_SOURCE_ADD] = "INSERT INTO source(name, created_us) VALUES(?1, ?2)",
+    [STATEMENT_SOURCE_SYNC] = "UPDATE source SET syncs = syncs + 1 WHERE id = ?1",
+    [STATEMENT_SOURCE_SYNCS] = "SELECT syncs FROM source WHERE id = ?1",
     [STATEMENT_SOURCES] =
         "SELECT name, EXISTS (SELECT 1 FROM record WHERE source_id = source.id) FROM source ORDER BY name",
     [STATEMENT_CUT_FIND] = "SELECT id FROM cut WHERE text = ?1",

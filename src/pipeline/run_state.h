@@ -1,6 +1,6 @@
 /* One run's state, shared by the files that a run is made of: its beginning (begin.c), its loop (run.c), its
- * intake (feed.c, stale.c, reuse.c), what comes back (answer.c), what is due by time and asked for (control.c),
- * breakers (health.c), and its row in the store (run_record.c). */
+ * intake (feed.c, stale.c, reuse.c), what comes back (answer.c), what is due by time and asked for
+ * (control.c), breakers (health.c), and its row in the store (run_record.c). */
 #ifndef PIPELINE_RUN_STATE_H
 #define PIPELINE_RUN_STATE_H
 
@@ -97,9 +97,10 @@ struct run {
     bool engine_broken; /* it answered what nobody asked: no other answer is waited for */
     bool cancels_ours;  /* results that say CANCELED are no news */
     struct dependency store_health, engine_health;
-    uint64_t asked;  /* requests that the engine was given, probes too; the number of the last one */
-    bool probing;    /* a probe is in the engine */
-    bool vouched;    /* the last text that came from the engine is a probe's */
+    uint64_t asked; /* requests that the engine was given, probes too; the number of the last one */
+    bool probing;   /* a probe is in the engine */
+    bool vouched;   /* a probe in an outage was answered, and no record asked for after vouched_until */
+    uint64_t vouched_until;
     uint64_t probes; /* made; the number of the last one */
     uint64_t probe_asked;
     int64_t probe_sent_ns;
@@ -153,9 +154,9 @@ DOBBY_NODISCARD dobby_code run_count_stale(struct run *run, struct dobby_error *
 DOBBY_NODISCARD dobby_code run_count_stale_again(struct run *run, struct dobby_error *err);
 /* Of these, how many the run has still to queue, as far as it knows; 0 where they are kept. */
 uint64_t run_stale_left(const struct run *run);
-/* Queues up to so many of them (limit and run_stale_left at least 1), and makes earlier versions current again where they are as wanted; *queued
- * says whether there is something to claim. Nothing is left when none was found. Fails: as
- * store_requeue_stale. */
+/* Queues up to so many of them (limit and run_stale_left at least 1), and makes earlier versions current
+ * again where they are as wanted; *queued says whether there is something to claim. Nothing is left when none
+ * was found. Fails: as store_requeue_stale. */
 DOBBY_NODISCARD dobby_code run_redo_stale(struct run *run, uint64_t limit, bool *queued,
                                           struct dobby_error *err);
 

@@ -4,7 +4,6 @@
 #include "os/clock.h"
 #include "os/process.h"
 #include "pipeline/run_state.h"
-#include "store/store_versions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,34 +88,23 @@ dobby_code run_take_back_dead(struct run *run, struct dobby_error *err)
     return code;
 }
 
-static dobby_code handle_stale(struct run *run, struct dobby_error *err)
+static void cap_total(struct run *run)
 {
-    const struct provenance *provenance = &run->provenance;
-    const struct provenance_key want = {.model_fingerprint = provenance->info->fingerprint,
-                                        .precision = provenance->info->precision,
-                                        .sampling = provenance->sampling,
-                                        .template_id = provenance->template_id};
-    struct run_progress *progress = run->progress;
-    struct dobby_error failure;
-    dobby_code code;
-    do {
-        struct stale_counts counts = {0};
-        failure = (struct dobby_error){0};
-        code = run->options->stale_redo
-                   ? store_requeue_stale(run->store, &want, clock_unix_us(), 0, &counts, &failure)
-                   : store_stale_count(run->store, &want, &progress->stale_kept, &failure);
-        progress->stale_redone +=
-            counts.requeued; /* what was done stays done when a later part was refused */
-        progress->stale_restored += counts.restored;
-    } while (run_store_wait(run, &code, &failure, err));
-    return code;
+    uint64_t most = run->options->records_max;
+    run->progress->total = most > 0 && run->work > most ? most : run->work;
 }
 
 void run_set_total(struct run *run, const struct store_counts *counts)
 {
-    uint64_t left = counts->by_state[RECORD_PENDING] + counts->by_state[RECORD_LEASED];
-    uint64_t most = run->options->records_max, total = run_done(run) + left;
-    run->progress->total = most > 0 && total > most ? most : total;
+    run->work = run_done(run) + counts->by_state[RECORD_PENDING] + counts->by_state[RECORD_LEASED] +
+                run_stale_left(run);
+    cap_total(run);
+}
+
+void run_lower_total(struct run *run, uint64_t gone)
+{
+    run->work -= run->work > gone ? gone : run->work;
+    cap_total(run);
 }
 
 static dobby_code count_work(struct run *run, struct dobby_error *err)
@@ -126,7 +114,9 @@ static dobby_code count_work(struct run *run, struct dobby_error *err)
     dobby_code code;
     do {
         failure = (struct dobby_error){0};
-        code = store_count(run->store, &counts, &failure);
+        code = run_count_stale(run, &failure);
+        if (code == DOBBY_OK)
+            code = store_count(run->store, &counts, &failure);
     } while (run_store_wait(run, &code, &failure, err));
     if (code != DOBBY_OK)
         return code;
@@ -218,8 +208,6 @@ dobby_code run_begin(struct run *run, struct dobby_error *err)
         code = run_record_begin(run, err);
     if (code == DOBBY_OK)
         code = run_take_back_dead(run, err);
-    if (code == DOBBY_OK)
-        code = handle_stale(run, err);
     if (code == DOBBY_OK)
         code = count_work(run, err);
     if (code == DOBBY_OK)

@@ -197,11 +197,13 @@ static dobby_code count_again(struct run *run, int64_t now_ns, struct dobby_erro
     if (now_ns - run->counted_ns < COUNT_MS * (int64_t)1000000)
         return DOBBY_OK;
     run->counted_ns = now_ns;
-    dobby_code called = store_count(run->store, &counts, &failure);
+    dobby_code called = run_stale_left(run) > 0 ? run_count_stale_again(run, &failure) : DOBBY_OK;
+    if (called == DOBBY_OK)
+        called = store_count(run->store, &counts, &failure);
     if (called == DOBBY_OK) {
         run_set_total(run, &counts);
         if (run->paused && !run->claims_over && !run_has_leases(run) &&
-            counts.by_state[RECORD_PENDING] + counts.by_state[RECORD_LEASED] == 0)
+            counts.by_state[RECORD_PENDING] + counts.by_state[RECORD_LEASED] + run_stale_left(run) == 0)
             end_paused(run);
     }
     return run_store_code(run, RUN_STORE_POLL, called, &failure, err);

@@ -141,6 +141,16 @@ static size_t leased(const struct run *run)
     return run->batch.count - run->batch_next + run->jobs.count + run->jobs.waiters + run->outbox.count;
 }
 
+/* Records that may still be taken by --max-records. */
+static uint64_t left_of_cap(const struct run *run)
+{
+    const uint64_t most = run->options->records_max;
+    const uint64_t taken = run_done(run) + run->progress->stale + leased(run);
+    if (most == 0)
+        return UINT64_MAX;
+    return most > taken ? most - taken : 0;
+}
+
 /* Room for new records, 0 while it is not worth a transaction or the run takes no more. */
 static size_t room_for_records(struct run *run)
 {
@@ -161,15 +171,10 @@ static size_t room_for_records(struct run *run)
         room = RUN_CLAIM_RECORDS;
     if (room > free_leases)
         room = free_leases;
-    if (run->options->records_max > 0) {
-        uint64_t taken = run_done(run) + run->progress->stale + leased(run);
-        uint64_t left = run->options->records_max > taken ? run->options->records_max - taken : 0;
-        if (left == 0 && !run_has_leases(run))
-            run_obey(run, RUN_DRAIN, RUN_CAPPED, RUN_CAP_RECORDS);
-        if (room > left)
-            room = (size_t)left;
-    }
-    return room;
+    const uint64_t left = left_of_cap(run);
+    if (left == 0 && !run_has_leases(run))
+        run_obey(run, RUN_DRAIN, RUN_CAPPED, RUN_CAP_RECORDS);
+    return room > left ? (size_t)left : room;
 }
 
 /* Nothing was found: when to look again, and whether there is anything to look for. */
@@ -189,22 +194,44 @@ static void wait_for_records(struct run *run, int64_t now_us)
     record_batch_release(&run->batch);
 }
 
+/* Claims, and when nothing else is left, of what is to be made anew as much as there is room for. What only
+ * becomes current again needs no room; that goes on in the next call after a moment, for the engine's sake.
+ */
+static dobby_code find_records(struct run *run, int64_t now_us, size_t room, struct dobby_error *err)
+{
+    const int64_t until_us = now_us + run->options->lease_ms * 1000, begun_ns = clock_monotonic_ns();
+    const uint64_t left = left_of_cap(run);
+    uint64_t limit = room;
+    bool queued = false;
+    dobby_code code = store_claim(run->store, run->options->owner, now_us, until_us, room, &run->batch, err);
+    if (code != DOBBY_OK || run->batch.count > 0 || run_stale_left(run) == 0)
+        return code;
+    while (code == DOBBY_OK && !queued && run_stale_left(run) > 0 &&
+           clock_monotonic_ns() - begun_ns < RUN_WAIT_MS * (int64_t)1000000) {
+        code = run_redo_stale(run, limit, &queued, err);
+        limit = left < RUN_CLAIM_RECORDS ? left : RUN_CLAIM_RECORDS;
+    }
+    if (code != DOBBY_OK || !queued)
+        return code;
+    record_batch_release(&run->batch);
+    return store_claim(run->store, run->options->owner, now_us, until_us, room, &run->batch, err);
+}
+
 static dobby_code claim(struct run *run, size_t room, struct dobby_error *err)
 {
     struct dobby_error failure = {0};
     int64_t now_us = clock_unix_us();
-    dobby_code called = store_claim(run->store, run->options->owner, now_us,
-                                    now_us + run->options->lease_ms * 1000, room, &run->batch, &failure);
+    dobby_code called = find_records(run, now_us, room, &failure);
     dobby_code code = run_store_code(run, RUN_STORE_CLAIM, called, &failure, err);
     if (code != DOBBY_OK || called != DOBBY_OK)
         return code;
     run->batch_next = 0;
     run->looked_up = false;
-    if (run->batch.count == 0) {
-        wait_for_records(run, now_us);
-        return DOBBY_OK;
-    }
     run->dry = false;
+    if (run->batch.count == 0 && run_stale_left(run) == 0)
+        wait_for_records(run, now_us);
+    if (run->batch.count == 0)
+        return DOBBY_OK;
     run->claimed_ns = clock_monotonic_ns();
     for (size_t i = 0; i < run->batch.count; i++)
         run->intake[i] = (struct intake){.done = false};

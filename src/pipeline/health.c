@@ -15,8 +15,9 @@
  * - it answers with a text what it was asked after the failure, another record or a probe: the record's;
  * - the engine fails in a call that is no record's, or a probe fails: the engine's;
  * - so many records fail in a row that the breaker opens: the engine's, for the benefit of the doubt, since a
- *   short outage may be over before the probe. The next time before a record was answered the probe decides:
- *   else records that always fail would be taken and pardoned for ever where no good one is left;
+ *   short outage may be over before the probe. The next time, while those that were in the engine are asked
+ *   again and until another was answered, the probe decides: else records that always fail would be taken and
+ *   pardoned for ever where no good one is left;
  * - the run ends before it is known: nobody's, the records go back.
  * Where no record can show it, because nothing else is in the engine or takes long, a probe is sent although
  * the breaker is closed. What is held counts as a lease like all others, so it is bounded by what they are.
@@ -178,10 +179,18 @@ void run_engine_record_failed(struct run *run, const struct lease *lease, const 
 void run_engine_record_good(struct run *run, uint64_t asked)
 {
     struct breaker *breaker = &run->engine_health.breaker;
-    breaker->policy.failures_max = ENGINE_FAILURES_MAX;
-    run->vouched = false;
-    breaker_success(breaker);
     outbox_charge(&run->outbox, asked);
+    /* In an outage nothing is asked: this was before it, and the probe decides. Else each good record of a
+     * full engine would end it, for the same bad ones to begin it again and be pardoned. */
+    if (breaker->state != BREAKER_CLOSED)
+        return;
+    /* What was in the engine in the outage is asked first after it, good and bad: the probe spoke for these.
+     */
+    if (!run->vouched || asked > run->vouched_until) {
+        breaker->policy.failures_max = ENGINE_FAILURES_MAX;
+        run->vouched = false;
+    }
+    breaker_success(breaker);
 }
 
 static dobby_code send_probe(struct run *run, struct dobby_error *err)
@@ -272,6 +281,7 @@ dobby_code run_probe_answered(struct run *run, const struct engine_result *resul
         if (breaker->policy.failures_max <= ENGINE_FAILURES_LIMIT / 2)
             breaker->policy.failures_max *= 2;
         run->vouched = true;
+        run->vouched_until = run->asked + run_in_flight_max(run->concurrency.limit);
     }
     breaker_success(breaker);
     return DOBBY_OK;

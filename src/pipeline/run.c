@@ -199,7 +199,7 @@ static void look_for_an_end(struct run *run)
     if (progress->end == RUN_UNKNOWN)
         progress->end = RUN_FINISHED;
     if (progress->end == RUN_CAPPED && store_count(run->store, &counts, NULL) == DOBBY_OK &&
-        counts.by_state[RECORD_PENDING] + counts.by_state[RECORD_LEASED] == 0) {
+        counts.by_state[RECORD_PENDING] + counts.by_state[RECORD_LEASED] + run_stale_left(run) == 0) {
         progress->end = RUN_FINISHED;
         progress->cap = RUN_CAP_NONE;
     }

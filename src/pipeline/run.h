@@ -44,8 +44,9 @@ struct run_progress {
     uint64_t stale;                                /* results that came too late: refused by the store */
     uint64_t retried;                              /* sent back to be tried again later */
     uint64_t reused;                               /* of completed and degraded: without inference */
-    uint64_t stale_kept;                           /* summaries made with other settings, left as they are */
-    uint64_t stale_redone, stale_restored;         /* made anew; an earlier version current again */
+    /* Summaries made with other settings: left as they are, with stale_redo until now; queued to be made
+     * anew; those of which an earlier version is current again. */
+    uint64_t stale_kept, stale_redone, stale_restored;
     uint64_t tokens_in, tokens_out; /* of the summaries of completed and degraded, not of reused */
     uint32_t running;               /* in the engine now */
     uint32_t claimed, outbox;       /* waiting for the engine; waiting to be saved */
@@ -69,7 +70,10 @@ struct run_options {
     uint32_t tokens_max; /* to generate for one record */
     struct sampling sampling;
     uint64_t run_seed;
-    bool stale_redo; /* summaries made with other settings are made anew; else they are kept and counted */
+    /* Summaries made with other settings are made anew, after all else; else they are kept and counted. They
+     * are queued as they are claimed: at most 512 that are queued and not done are left behind
+     * by a run that ends before. */
+    bool stale_redo;
 
     /* Caps: each drains the run. 0: none. */
     uint64_t records_max;

@@ -1,6 +1,6 @@
 /* One run's state, shared by the files that a run is made of: its beginning (begin.c), its loop (run.c), its
- * intake (feed.c, reuse.c), what comes back (answer.c), what is due by time and asked for (control.c),
- * breakers (health.c), and its row in the store (run_record.c). */
+ * intake (feed.c, stale.c, reuse.c), what comes back (answer.c), what is due by time and asked for
+ * (control.c), breakers (health.c), and its row in the store (run_record.c). */
 #ifndef PIPELINE_RUN_STATE_H
 #define PIPELINE_RUN_STATE_H
 
@@ -84,6 +84,7 @@ struct run {
 
     size_t claim_records;  /* how many to claim at once, by how fast the last ones went */
     int64_t claimed_ns;    /* when the batch was claimed */
+    uint64_t work;         /* progress->total without a cap */
     bool claims_over;      /* nothing more will be claimed */
     bool dry;              /* the last claim found nothing */
     int64_t claim_ns;      /* not before this; while dry */
@@ -97,9 +98,10 @@ struct run {
     bool engine_broken; /* it answered what nobody asked: no other answer is waited for */
     bool cancels_ours;  /* results that say CANCELED are no news */
     struct dependency store_health, engine_health;
-    uint64_t asked;  /* requests that the engine was given, probes too; the number of the last one */
-    bool probing;    /* a probe is in the engine */
-    bool vouched;    /* the last text that came from the engine is a probe's */
+    uint64_t asked; /* requests that the engine was given, probes too; the number of the last one */
+    bool probing;   /* a probe is in the engine */
+    bool vouched;   /* a probe in an outage was answered, and no record asked for after vouched_until */
+    uint64_t vouched_until;
     uint64_t probes; /* made; the number of the last one */
     uint64_t probe_asked;
     int64_t probe_sent_ns;
@@ -130,6 +132,7 @@ uint64_t run_done(const struct run *run); /* records settled for good */
 DOBBY_NODISCARD dobby_code run_begin(struct run *run, struct dobby_error *err);
 /* How much this run may still have to do, and did. */
 void run_set_total(struct run *run, const struct store_counts *counts);
+void run_lower_total(struct run *run, uint64_t gone);
 /* Takes back the leases of owners on this machine that are certainly dead. */
 DOBBY_NODISCARD dobby_code run_take_back_dead(struct run *run, struct dobby_error *err);
 
@@ -143,6 +146,20 @@ void run_release_batch(struct run *run);
 /* Renders and tokenises a prompt into run->spans and run->tokens. Fails: as engine_tokenize. */
 DOBBY_NODISCARD dobby_code run_tokenize(struct run *run, const struct prompt_values *values,
                                         struct dobby_error *err);
+
+/* ---- stale.c ---- */
+/* Counts the summaries made with other settings: *progress has them. Fails: as store_stale_count. */
+DOBBY_NODISCARD dobby_code run_count_stale(struct run *run, struct dobby_error *err);
+/* The same later, when others have done a part. What became stale since is not this run's: two runs with
+ * different settings would undo each other's for ever. */
+DOBBY_NODISCARD dobby_code run_count_stale_again(struct run *run, struct dobby_error *err);
+/* Of these, how many the run has still to queue, as far as it knows; 0 where they are kept. */
+uint64_t run_stale_left(const struct run *run);
+/* Queues up to so many of them (limit and run_stale_left at least 1), and makes earlier versions current
+ * again where they are as wanted; *queued says whether there is something to claim. Nothing is left when none
+ * was found. Fails: as store_requeue_stale. */
+DOBBY_NODISCARD dobby_code run_redo_stale(struct run *run, uint64_t limit, bool *queued,
+                                          struct dobby_error *err);
 
 /* ---- reuse.c ---- */
 /* Renders each record's prompt and takes what has a result already out of the batch. */

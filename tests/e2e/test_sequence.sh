@@ -63,8 +63,15 @@ grep -qE "\b$chunks\b.*--stale redo" out err && pass "another prompt, kept: says
 cmp -s edited <(current) && pass "another prompt, kept: the same results" || fail "another prompt, kept: the same results"
 
 planned "another prompt, redone" "$chunks" "$chunks" --prompt prompt.txt --stale redo
-step "another prompt, redone: all" "$chunks" 0 --prompt prompt.txt --stale redo
-same "another prompt, redone: counted" "$(jq -c '[.stale_redone, .stale_restored]' run.json)" "[$chunks,0]"
+"$program" run --json --prompt prompt.txt --stale redo --max-records 1 >run.json 2>run.err
+same "another prompt, one redone: the rest is as it was" \
+    "$(jq -c '[.inferred, .total, .pending, .stale_redone, .stale_kept, .cap]' run.json)" \
+    "[1,1,0,1,$((chunks - 1)),\"max-records\"]"
+planned "another prompt, one redone: the rest is stale" $((chunks - 1)) 0 --prompt prompt.txt
+planned "the first prompt, one redone: only that is stale" 1 0
+planned "another prompt, the rest" $((chunks - 1)) $((chunks - 1)) --prompt prompt.txt --stale redo
+step "another prompt, redone: all" $((chunks - 1)) 0 --prompt prompt.txt --stale redo
+same "another prompt, redone: counted" "$(jq -c '[.stale_redone, .stale_restored]' run.json)" "[$((chunks - 1)),0]"
 same "another prompt, redone: both versions are there" "$("$program" list --versions --json | jq -c '[length, (map(select(.current)) | length)]')" \
     "[$((2 * chunks)),$chunks]"
 step "another prompt, again: nothing" 0 0 --prompt prompt.txt --stale redo

@@ -167,6 +167,115 @@ static void stale_summaries_are_kept_or_redone(void **state)
     fixture_close(&fixture);
 }
 
+/* A redo that ends early leaves what it did not come to as it was: done, and stale. */
+static void a_redo_that_ends_early_leaves_the_rest(void **state)
+{
+    (void)state;
+    enum { COUNT = 2000 };
+    static const struct {
+        const char *name;
+        uint64_t records_max;
+        const char *word; /* that the new prompt holds: how the engine fails */
+        uint32_t drain_at, submits_before_failure;
+        dobby_code code;
+        uint64_t queued_max; /* and not done */
+    } rows[] = {
+        {"capped at one", .records_max = 1},
+        {"capped at many", .records_max = 700},
+        {"drained", .drain_at = 30, .queued_max = 512},
+        {"the engine refuses all", .word = FAKE_BUSY, .code = DOBBY_OUT_OF_MEMORY, .queued_max = 512},
+        {"the engine fails", .submits_before_failure = 40, .code = DOBBY_THREAD_FAILED, .queued_max = 512},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture fixture;
+        char prompt[64];
+        print_message("    %s\n", rows[i].name);
+        fixture_open(&fixture, 4);
+        fixture_put(&fixture, COUNT, NULL);
+        assert_ok(fixture_run(&fixture), &fixture.err);
+        snprintf(prompt, sizeof(prompt), "of %s {content}", rows[i].word == NULL ? "" : rows[i].word);
+        use_prompt(&fixture, prompt);
+        fixture.engine.per_wait = 1;
+        fixture.engine.submits_before_failure =
+            rows[i].submits_before_failure > 0 ? fixture.engine.submits + rows[i].submits_before_failure : 0;
+        fixture.engine.failure = rows[i].code;
+        fixture.asked = 0;
+        fixture.drain_at = rows[i].drain_at;
+        fixture.options.stale_redo = true;
+        fixture.options.outage_ms_max = 30;
+        fixture.options.records_max = rows[i].records_max;
+        assert_code(fixture_run(&fixture), rows[i].code);
+        const struct run_progress *progress = &fixture.progress;
+        const uint64_t pending = fixture_count(&fixture, RECORD_PENDING);
+        assert_int_equal(fixture_count(&fixture, RECORD_LEASED), 0);
+        assert_in_range(pending, 0, rows[i].queued_max);
+        assert_int_equal(progress->completed + pending, progress->stale_redone);
+        assert_int_equal(progress->stale_kept, COUNT - progress->stale_redone);
+        assert_int_equal(progress->total, rows[i].records_max > 0 ? rows[i].records_max : COUNT);
+        if (rows[i].records_max > 0)
+            assert_int_equal(progress->completed, rows[i].records_max);
+
+        /* What a default run with the settings of before makes of it is bounded by what was queued. */
+        use_prompt(&fixture, "{content}");
+        fixture.engine.submits_before_failure = 0;
+        fixture.drain_at = 0;
+        fixture.options.stale_redo = false;
+        fixture.options.records_max = 0;
+        assert_ok(fixture_run(&fixture), &fixture.err);
+        assert_int_equal(fixture.progress.completed, pending);
+        assert_int_equal(fixture_count(&fixture, RECORD_COMPLETED), COUNT);
+        fixture_close(&fixture);
+    }
+}
+
+/* What is pending is done first, and what is stale is work too: queued in portions, and all of it. */
+static void a_redo_queues_in_portions_and_last(void **state)
+{
+    (void)state;
+    enum { COUNT = 1500 };
+    struct fixture fixture;
+    fixture_open(&fixture, 4);
+    fixture_put(&fixture, COUNT, NULL);
+    fixture.options.records_max = COUNT - 100;
+    assert_ok(fixture_run(&fixture), &fixture.err);
+    use_prompt(&fixture, "of {content}");
+    fixture.options.stale_redo = true;
+    fixture.options.records_max = 100;
+    assert_ok(fixture_run(&fixture), &fixture.err);
+    assert_int_equal(fixture.progress.stale_redone, 0);
+    assert_int_equal(fixture.progress.end, RUN_CAPPED); /* the stale ones are left */
+    fixture.options.records_max = COUNT - 100;
+    assert_ok(fixture_run(&fixture), &fixture.err);
+    assert_int_equal(fixture.progress.stale_redone, COUNT - 100);
+    assert_int_equal(fixture.progress.completed, COUNT - 100);
+    assert_int_equal(fixture.progress.end, RUN_FINISHED);
+    assert_true(fixture.store.of[FAULTY_REQUEUE_STALE].calls > 3);
+    fixture_close(&fixture);
+}
+
+/* A store that does not take what is queued is waited for, and not for ever. */
+static void a_redo_waits_for_the_store(void **state)
+{
+    (void)state;
+    enum { COUNT = 300 };
+    struct fixture fixture;
+    fixture_open(&fixture, 4);
+    fixture_put(&fixture, COUNT, NULL);
+    assert_ok(fixture_run(&fixture), &fixture.err);
+    use_prompt(&fixture, "of {content}");
+    fixture.options.stale_redo = true;
+    fixture.options.outage_ms_max = 30;
+    fixture.store.of[FAULTY_REQUEUE_STALE].fail = UINT32_MAX;
+    fixture.store.of[FAULTY_REQUEUE_STALE].code = DOBBY_STORE_FULL;
+    assert_code(fixture_run(&fixture), DOBBY_STORE_FULL);
+    assert_int_equal(fixture_count(&fixture, RECORD_COMPLETED), COUNT);
+    fixture.store.of[FAULTY_REQUEUE_STALE].fail = fixture.store.of[FAULTY_REQUEUE_STALE].calls + 2;
+    fixture.options.outage_ms_max = 0;
+    assert_ok(fixture_run(&fixture), &fixture.err);
+    assert_int_equal(fixture.progress.stale_redone, COUNT);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +283,9 @@ int main(void)
         cmocka_unit_test(equal_prompts_end_alike),
         cmocka_unit_test(results_of_the_store_are_found),
         cmocka_unit_test(stale_summaries_are_kept_or_redone),
+        cmocka_unit_test(a_redo_that_ends_early_leaves_the_rest),
+        cmocka_unit_test(a_redo_queues_in_portions_and_last),
+        cmocka_unit_test(a_redo_waits_for_the_store),
     };
     return cmocka_run_group_tests_name("pipeline run, reuse", tests, NULL, NULL);
 }

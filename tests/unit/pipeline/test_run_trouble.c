@@ -145,20 +145,19 @@ static void an_engine_that_comes_back_costs_no_attempt(void **state)
         const char *name;
         uint32_t waits, submits, failures, results;
         size_t per_wait;
-        bool pauses;       /* long enough to be told */
         dobby_code result; /* of the results that fail; DOBBY_OK: OUT_OF_MEMORY */
         uint32_t attempts_max;
     } rows[] = {
-        {"the first wait", 1, 0, 1, 0, 1, true, DOBBY_OK, 0},
-        {"a later wait", 40, 0, 2, 0, 1, true, DOBBY_OK, 0},
-        {"the first submits, and the probe", 0, 1, 9, 0, 1, true, DOBBY_OK, 0},
-        {"later submits, and a probe", 0, 40, 12, 0, 0, true, DOBBY_OK, 0},
-        {"many results in a row, then good ones", 0, 0, 0, 9, 0, false, DOBBY_OK, 0},
-        {"all results in flight", 0, 0, 0, 8 + 8 / 4 + 4, 0, true, DOBBY_OK, 0},
-        {"and the probe too", 0, 0, 0, 8 + 8 / 4 + 5, 0, true, DOBBY_OK, 0},
-        {"all results, with an error that does not pass", 0, 0, 0, 8 + 8 / 4 + 4, 0, true,
-         DOBBY_NUMERIC_FAILURE, 0},
-        {"all results, of records with one attempt", 0, 0, 0, 8 + 8 / 4 + 4, 0, true, DOBBY_OK, 1},
+        {"the first wait", 1, 0, 1, 0, 1, DOBBY_OK, 0},
+        {"a later wait", 40, 0, 2, 0, 1, DOBBY_OK, 0},
+        {"the first submits, and the probe", 0, 1, 9, 0, 1, DOBBY_OK, 0},
+        {"later submits, and a probe", 0, 40, 12, 0, 0, DOBBY_OK, 0},
+        {"many results in a row, then good ones", 0, 0, 0, 9, 0, DOBBY_OK, 0},
+        {"all results in flight", 0, 0, 0, 8 + 8 / 4 + 4, 0, DOBBY_OK, 0},
+        {"and the probe too", 0, 0, 0, 8 + 8 / 4 + 5, 0, DOBBY_OK, 0},
+        {"all results, with an error that does not pass", 0, 0, 0, 8 + 8 / 4 + 4, 0, DOBBY_NUMERIC_FAILURE,
+         0},
+        {"all results, of records with one attempt", 0, 0, 0, 8 + 8 / 4 + 4, 0, DOBBY_OK, 1},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct fixture fixture;
@@ -176,9 +175,9 @@ static void an_engine_that_comes_back_costs_no_attempt(void **state)
         assert_ok(fixture_run(&fixture), &fixture.err);
         assert_int_equal(fixture.progress.completed, RECORDS);
         assert_int_equal(fixture.progress.retried, 0);
-        assert_int_equal((fixture.phases & 1u << RUN_PHASE_ENGINE_OUTAGE) != 0, rows[i].pauses);
+        assert_true(fixture.phases & 1u << RUN_PHASE_ENGINE_OUTAGE);
         const dobby_code result = rows[i].result != DOBBY_OK ? rows[i].result : DOBBY_OUT_OF_MEMORY;
-        assert_int_equal(fixture.outage, rows[i].pauses ? result : DOBBY_OK);
+        assert_int_equal(fixture.outage, result);
         assert_int_equal(fixture.progress.engine_breaker, BREAKER_CLOSED);
         for (size_t k = 0; k < RECORDS; k++) {
             struct row_copy row;
@@ -303,6 +302,58 @@ static void only_bad_records_are_failed_soon(void **state)
     fixture_close(&fixture);
 }
 
+/* What looks like an outage is inferred again, but not again and again: a cluster among good ones costs one
+ * more try a record, and what its probes cost. */
+static void a_cluster_of_bad_records_is_inferred_about_twice(void **state)
+{
+    (void)state;
+    enum { COUNT = 520, BAD = 20, FIRST = 200 };
+    static const struct {
+        const char *name, *content;
+        uint32_t sessions;
+        size_t per_wait; /* the good ones among them are answered in the outage that the bad ones begin */
+        bool newest_first;
+        uint32_t tries_max;
+    } rows[] = {
+        {"final, one by one", FAKE_ERROR, 8, 1, false, 1},
+        {"final, all at once", FAKE_ERROR, 8, 0, false, 1},
+        {"final, in another order", FAKE_ERROR, 8, 3, true, 1},
+        {"final, many sessions, one by one", FAKE_ERROR, 128, 1, false, 1},
+        {"final, many sessions, some at once", FAKE_ERROR, 128, 12, false, 1},
+        {"final, many sessions, all at once", FAKE_ERROR, 128, 0, false, 1},
+        {"final, many sessions, in another order", FAKE_ERROR, 128, 12, true, 1},
+        {"may pass, one by one", FAKE_RETRY, 8, 1, false, 3},
+        {"may pass, many sessions, some at once", FAKE_RETRY, 128, 12, false, 3},
+        {"may pass, many sessions, all at once", FAKE_RETRY, 128, 0, false, 3},
+        {"may pass, many sessions, in another order", FAKE_RETRY, 128, 12, true, 3},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        static char texts[COUNT][32];
+        const char *all[COUNT];
+        struct fixture fixture;
+        print_message("    %s\n", rows[i].name);
+        fixture_open(&fixture, rows[i].sessions);
+        fixture.options.probe_first_ms = 1;
+        fixture.engine.per_wait = rows[i].per_wait;
+        fixture.engine.newest_first = rows[i].newest_first;
+        for (size_t k = 0; k < COUNT; k++) {
+            bool bad = k >= FIRST && k < FIRST + BAD;
+            snprintf(texts[k], sizeof(texts[k]), "record %zu %s", k, bad ? rows[i].content : "");
+            all[k] = texts[k];
+        }
+        fixture_put(&fixture, COUNT, all);
+        assert_ok(fixture_run(&fixture), &fixture.err);
+        assert_int_equal(fixture.progress.completed, COUNT - BAD);
+        assert_int_equal(fixture.progress.failed, BAD);
+        uint64_t inferred = 0;
+        for (size_t k = 0; k < fixture.progress.errors.count; k++)
+            inferred += fixture.progress.errors.rows[k].count;
+        print_message("      %u tries of bad\n", (unsigned)inferred);
+        assert_in_range(inferred, BAD * rows[i].tries_max, BAD * (rows[i].tries_max + 1));
+        fixture_close(&fixture);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +364,7 @@ int main(void)
         cmocka_unit_test(failures_wait_until_it_is_known_whose_they_are),
         cmocka_unit_test(bad_records_in_a_row_do_not_end_the_run),
         cmocka_unit_test(only_bad_records_are_failed_soon),
+        cmocka_unit_test(a_cluster_of_bad_records_is_inferred_about_twice),
     };
     return cmocka_run_group_tests_name("pipeline run, trouble", tests, NULL, NULL);
 }

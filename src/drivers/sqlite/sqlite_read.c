@@ -28,7 +28,7 @@ dobby_code sqlite_list(struct store *store, const struct record_filter *filter, 
         code = sqlite_step(handle, statement, &row, err);
         if (code != DOBBY_OK || !row)
             break;
-        code = sqlite_visit_row(handle, statement, visit, context, err);
+        code = sqlite_visit_row(handle, statement, filter->with_content, visit, context, err);
     }
     sqlite3_reset(statement);
     return code;
@@ -54,7 +54,7 @@ dobby_code sqlite_get(struct store *store, const char *id, record_visit_fn *visi
              strcmp(sqlite_column_text(statement, ROW_ID), id) != 0)
         code = DOBBY_FAIL(err, DOBBY_STORE_AMBIGUOUS_ID, "more than one id begins with %s", id);
     else
-        code = sqlite_visit_row(handle, statement, visit, context, err);
+        code = sqlite_visit_row(handle, statement, true, visit, context, err);
 done:
     sqlite3_reset(statement);
     return code;
@@ -161,6 +161,8 @@ dobby_code sqlite_examine(struct store *store, bool thorough, struct store_healt
     static const char *const checks[] = {
         "PRAGMA integrity_check(1)",
         "SELECT 'a row of ' || \"table\" || ' belongs to nothing' FROM pragma_foreign_key_check LIMIT 1",
+        "SELECT 'the content of record ' || id || ' is gone or cut' FROM record LEFT JOIN content"
+        " ON record_seq = seq WHERE coalesce(length(bytes), 0) <> content_length LIMIT 1",
         "SELECT 'the record ' || id || ' is done and has no summary' FROM record WHERE state IN (3, 4)"
         " AND provenance_id IS NULL LIMIT 1",
         "SELECT 'the tally of state ' || state || ' is not what there is' FROM tally WHERE records <>"

@@ -78,8 +78,17 @@ static struct summary read_summary(sqlite3_stmt *statement, int first)
     return summary;
 }
 
-dobby_code sqlite_visit_row(struct sqlite_handle *handle, sqlite3_stmt *statement, record_visit_fn *visit,
-                            void *context, struct dobby_error *err)
+dobby_code sqlite_content_check(const struct sqlite_handle *handle, const char *id, int bytes, size_t wanted,
+                                struct dobby_error *err)
+{
+    if ((size_t)bytes == wanted)
+        return DOBBY_OK;
+    return DOBBY_FAIL(err, DOBBY_STORE_CORRUPT, "%s: the content of record %s has %d bytes, not %zu",
+                      handle->path, id, bytes, wanted);
+}
+
+dobby_code sqlite_visit_row(struct sqlite_handle *handle, sqlite3_stmt *statement, bool with_content,
+                            record_visit_fn *visit, void *context, struct dobby_error *err)
 {
     const struct summary summary = read_summary(statement, ROW_SUMMARY);
     bool has_summary = sqlite3_column_type(statement, ROW_SUMMARY + SUMMARY_ID) != SQLITE_NULL;
@@ -105,11 +114,16 @@ dobby_code sqlite_visit_row(struct sqlite_handle *handle, sqlite3_stmt *statemen
         .summary_of_present_content = sqlite3_column_int(statement, ROW_OF_PRESENT_CONTENT) != 0,
     };
     copy_digest(statement, ROW_CONTENT_SHA256, row.content_sha256);
-    if (sqlite3_column_type(statement, ROW_CONTENT) != SQLITE_NULL) {
+    dobby_code code = DOBBY_OK;
+    if (with_content) {
         row.content = sqlite_column_bytes(statement, ROW_CONTENT);
-        row.content_length = (size_t)sqlite3_column_bytes(statement, ROW_CONTENT);
+        code = sqlite_columns_check(handle, err);
+        if (code == DOBBY_OK)
+            code = sqlite_content_check(handle, row.id, sqlite3_column_bytes(statement, ROW_CONTENT),
+                                        row.content_length, err);
     }
-    dobby_code code = sqlite_columns_check(handle, err);
+    if (code == DOBBY_OK)
+        code = sqlite_columns_check(handle, err);
     return code == DOBBY_OK ? visit(context, &row, err) : code;
 }
 

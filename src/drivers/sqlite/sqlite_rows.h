@@ -89,9 +89,13 @@ enum record_state sqlite_column_state(sqlite3_stmt *statement, int column);
 enum run_state sqlite_column_run_state(sqlite3_stmt *statement, int column);
 enum run_command sqlite_column_run_command(sqlite3_stmt *statement, int column);
 
-/* The row that the statement stands on, given to the visitor. */
+/* A record whose content is gone or cut is damage: STORE_CORRUPT. */
+DOBBY_NODISCARD dobby_code sqlite_content_check(const struct sqlite_handle *handle, const char *id, int bytes,
+                                                size_t wanted, struct dobby_error *err);
+/* The row that the statement stands on, given to the visitor; with_content: it was asked for. */
 DOBBY_NODISCARD dobby_code sqlite_visit_row(struct sqlite_handle *handle, sqlite3_stmt *statement,
-                                            record_visit_fn *visit, void *context, struct dobby_error *err);
+                                            bool with_content, record_visit_fn *visit, void *context,
+                                            struct dobby_error *err);
 DOBBY_NODISCARD dobby_code sqlite_visit_version(struct sqlite_handle *handle, sqlite3_stmt *statement,
                                                 size_t key_index, summary_visit_fn *visit, void *context,
                                                 struct dobby_error *err);

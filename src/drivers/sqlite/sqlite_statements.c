@@ -98,7 +98,8 @@ const char *const sqlite_statement_text[STATEMENT_COUNT] = {
         "UPDATE record SET state = 2, attempt = attempt + 1, tries = tries + 1, owner = ?2,"
         " lease_until_us = ?3, not_before_us = NULL, state_us = ?4 WHERE seq = ?1"
         " RETURNING id, (SELECT name FROM source WHERE source.id = source_id), path, language, first_line,"
-        " last_line, position, attempt, tries, (SELECT bytes FROM content WHERE record_seq = seq)",
+        " last_line, position, attempt, tries, (SELECT bytes FROM content WHERE record_seq = seq),"
+        " content_length",
     [STATEMENT_CLAIM_NEXT_TIME] =
         "SELECT (SELECT not_before_us FROM record WHERE state = 1 AND lease_until_us IS NULL"
         " AND not_before_us > ?1 ORDER BY not_before_us LIMIT 1),"

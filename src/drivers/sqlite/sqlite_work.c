@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "drivers/sqlite/sqlite_handle.h"
 #include "drivers/sqlite/sqlite_ops.h"
+#include "drivers/sqlite/sqlite_rows.h"
 #include "store/store_batch.h"
 
 /* The records to claim next. */
@@ -46,7 +47,8 @@ enum claim_column {
     CLAIM_POSITION,
     CLAIM_ATTEMPT,
     CLAIM_TRIES,
-    CLAIM_CONTENT
+    CLAIM_CONTENT,
+    CLAIM_CONTENT_LENGTH
 };
 
 /* Runs the bound STATEMENT_CLAIM and adds its record to the batch. */
@@ -73,6 +75,9 @@ static dobby_code claim_one(struct sqlite_handle *handle, const struct sqlite_va
             .tries = sqlite_column_u32(statement, CLAIM_TRIES),
         };
         code = sqlite_columns_check(handle, err);
+        if (code == DOBBY_OK)
+            code = sqlite_content_check(handle, record.id, sqlite3_column_bytes(statement, CLAIM_CONTENT),
+                                        (size_t)sqlite_column_u32(statement, CLAIM_CONTENT_LENGTH), err);
         if (code == DOBBY_OK)
             code = record_batch_add(batch, &record, err);
     }

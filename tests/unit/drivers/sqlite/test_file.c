@@ -339,6 +339,7 @@ static void an_examination_finds_damage(void **state)
     } cases[] = {
         {"UPDATE tally SET records = records + 1 WHERE state = 3", "the tally of state 3"},
         {"UPDATE record SET state = 3 WHERE id = '001'", "the record 001 is done and has no summary"},
+        {"DELETE FROM content WHERE record_seq = 1", "the content of record 000 is gone or cut"},
         {"PRAGMA foreign_keys = OFF; UPDATE summary SET record_seq = 99", "a row of summary"},
         {"PRAGMA ignore_check_constraints = ON; UPDATE record SET state = 9", "CHECK constraint failed"},
     };
@@ -360,6 +361,33 @@ static void an_examination_finds_damage(void **state)
             fail_msg("%s: '%s'", cases[i].damage, health.problem);
         ASSERT_OK(store_examine(fixture->store, false, &health, err));
         assert_string_equal(health.problem, "");
+    }
+}
+
+static dobby_code visit_any(void *context, const struct record_row *row, struct dobby_error *err)
+{
+    (void)context, (void)row, (void)err;
+    return DOBBY_OK;
+}
+
+/* What has lost its content is nobody's work, and no empty text. */
+static void content_that_is_gone_is_damage(void **state)
+{
+    static const char *const damages[] = {"DELETE FROM content WHERE record_seq = 1",
+                                          "UPDATE content SET bytes = x'00' WHERE record_seq = 1"};
+    struct fixture *fixture = *state;
+    put_numbered(fixture->store, 2);
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        const struct record_filter with = {.with_content = true}, without = {.with_content = false};
+        struct record_batch batch;
+        test_execute(fixture->path, damages[i]);
+        ASSERT_FAILS(store_list(fixture->store, &with, visit_any, NULL, err), DOBBY_STORE_CORRUPT);
+        ASSERT_OK(store_list(fixture->store, &without, visit_any, NULL, err));
+        ASSERT_FAILS(store_get(fixture->store, "000", visit_any, NULL, err), DOBBY_STORE_CORRUPT);
+        ASSERT_OK(store_get(fixture->store, "001", visit_any, NULL, err));
+        ASSERT_FAILS(store_claim(fixture->store, "w", 1, 100, 8, &batch, err), DOBBY_STORE_CORRUPT);
+        if (i == 0)
+            test_execute(fixture->path, "INSERT INTO content VALUES(1, x'00')");
     }
 }
 
@@ -443,6 +471,7 @@ int main(void)
         TEST(a_slow_listing_holds_nobody_up),
         TEST(the_tally_follows_the_tables),
         TEST(an_examination_finds_damage),
+        TEST(content_that_is_gone_is_damage),
         TEST(processes_share_the_work),
         TEST(kills_lose_and_double_nothing),
     };

@@ -159,6 +159,8 @@ static void silence(void **state)
         bool silent;
     } cases[] = {
         {"just now", "{\"lease_ms\": 30000}", RUN_RUNNING, 0, false},
+        {"two seconds ago", "{\"lease_ms\": 30000}", RUN_RUNNING, 2, false},
+        {"three seconds ago", "{\"lease_ms\": 30000}", RUN_RUNNING, 3, false},
         {"as long as its leases last", "{\"lease_ms\": 30000}", RUN_RUNNING, 30, false},
         {"longer", "{\"lease_ms\": 30000}", RUN_RUNNING, 31, true},
         {"longer, and paused", "{\"lease_ms\": 30000}", RUN_PAUSED, 31, true},
@@ -188,6 +190,11 @@ static void silence(void **state)
              at++)
             told++;
         assert_int_equal(told, cases[i].silent ? 3 : 0);
+        /* Before that, from three seconds on, it is said to be held up. */
+        const bool quiet = cases[i].now_s >= 3 && cases[i].state != RUN_FINISHED;
+        assert_int_equal(view.quiet_s, quiet ? cases[i].now_s : 0);
+        assert_true((strstr(out.bytes, "no sign of life for") != NULL) == (quiet && !cases[i].silent));
+        assert_true(!quiet || view.eta_s == -1);
         run_view_release(&view);
         buffer_release(&out);
     }
@@ -243,7 +250,7 @@ static void texts(void **state)
     buffer_clear(&out);
     assert_int_equal(run_view_append_line(&out, &view, NULL), DOBBY_OK);
     assert_string_equal(out.bytes,
-                        "run 019ac111-2222 running: 25 of 100 records, 25 records/min, ETA 3:00, 1 "
+                        "run 019ac111-2222-7333 running: 25 of 100 records, 25 records/min, ETA 3:00, 1 "
                         "failed, p50 12 ms, p95 30 ms, p99 55 ms\n");
     run_view_release(&view);
 
@@ -252,7 +259,7 @@ static void texts(void **state)
     buffer_clear(&out);
     assert_int_equal(run_view_append_line(&out, &view, NULL), DOBBY_OK);
     assert_string_equal(out.bytes,
-                        "run 019ac111-2222 paused: 25 of 100 records, 1 failed, p50 12 ms, p95 30 ms, "
+                        "run 019ac111-2222-7333 paused: 25 of 100 records, 1 failed, p50 12 ms, p95 30 ms, "
                         "p99 55 ms\n");
     assert_int_equal(view.eta_s, -1);
     run_view_release(&view);
@@ -265,7 +272,7 @@ static void texts(void **state)
     buffer_clear(&out);
     assert_int_equal(run_view_append_row(&out, &view, NULL), DOBBY_OK);
     assert_string_equal(out.bytes,
-                        "019ac111-2222  failed       2025-11-26 23:33   1:02:03         25/100       1"
+                        "019ac111-2222-7333  failed       2025-11-26 23:33   1:02:03         25/100       1"
                         "        0  STORE-0007: \\x1B[31mfull\n");
     buffer_clear(&out);
     assert_int_equal(run_view_append_block(&out, &view, NULL), DOBBY_OK);

@@ -73,16 +73,16 @@ dobby_code ingest_cut_difference(const char *was, const char *now, struct buffer
     dobby_code code = DOBBY_OK;
     if (was[0] == '\0')
         return buffer_append_string(out, "by a version that did not keep how", err);
-    for (struct setting new = next_setting(now); code == DOBBY_OK &&new.length > 0;
-         new = next_setting(new.name + new.length)) {
-        const struct setting old = find_setting(was, &new);
-        if (old.length == new.length && memcmp(old.name, new.name, new.length) == 0)
+    for (struct setting present = next_setting(now); code == DOBBY_OK && present.length > 0;
+         present = next_setting(present.name + present.length)) {
+        const struct setting old = find_setting(was, &present);
+        if (old.length == present.length && memcmp(old.name, present.name, present.length) == 0)
             continue;
         if (!first)
             code = buffer_append_string(out, "; ", err);
         first = false;
         if (code == DOBBY_OK)
-            code = append_change(out, &old, &new, err);
+            code = append_change(out, &old, &present, err);
     }
     return code == DOBBY_OK && first ? buffer_append_string(out, "other settings", err) : code;
 }

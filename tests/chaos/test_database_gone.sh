@@ -35,9 +35,10 @@ same "what was put there is as it was" "$(finished)" "$before"
 check "the next run" "$program" run
 settled "after both"
 
+saved=$(finished)
 add_records 400
 start worker --sessions 4
-until_true 30 finished_at_least $((before + 20)) || fail "the third worker stores nothing" "$(cat worker.err)"
+until_true 30 finished_at_least $((saved + 20)) || fail "the third worker stores nothing" "$(cat worker.err)"
 rm "$database"
 ends_in_time removed
 finish

@@ -69,7 +69,7 @@
     X(STORE_MOVED, "STORE-0013", ERROR, FINAL, "the database was removed or replaced while it was in use",   \
       "put the file back, with the -wal file beside it, or ingest anew; then run the same command again")    \
     X(STORE_SYNC_LOST, "STORE-0014", ERROR, FINAL, "another ingest of this source began meanwhile",          \
-      "wait until that one has ended; it leaves the source complete")                                        \
+      "wait for the other one, then run dobby ingest again")                                                 \
     /* model files and tokenizers */                                                                         \
     X(MODEL_NOT_FOUND, "MODEL-0001", ERROR, FINAL, "no such model",                                          \
       "give --model a .gguf file or a Hugging Face directory that exists")                                   \

@@ -101,14 +101,18 @@ done
 refuse "no such path" 6 OS-0002 "nowhere" "$program" ingest --db sqlite:new.db source nowhere
 [ -e new.db ] && fail "a misspelt path made a database"
 refuse "an empty directory" 6 INGEST-0001 "" "$program" ingest --db sqlite:good.db empty
-# Two ingests of one source at once: whichever began last leaves it complete.
+# Two ingests of one source at once, that cut it otherwise: whichever began last leaves it complete.
 mkdir twice
-for ((i = 0; i < 400; i++)); do printf 'int f_%d(void)\n{\n    return %d;\n}\n' $i $i >"twice/f_$i.c"; done
+for ((i = 0; i < 600; i++)); do
+    printf 'int f_%d(int a)\n{\n' $i
+    for j in 1 2 3 4 5 6 7 8; do printf '    a += %d * a + %d;\n' $i $j; done
+    printf '    return a;\n}\n'
+done | split -l 11 --additional-suffix=.c -a 3 - twice/f_
 "$program" ingest --db sqlite:twice.db twice >/dev/null
 "$program" ingest --db sqlite:twice.db --chunk-tokens 30 twice >first 2>&1 &
-"$program" ingest --db sqlite:twice.db twice >second 2>&1 || true
-wait $! || true
-same "two ingests at once leave every file" "$(sqlite3 twice.db 'SELECT count(DISTINCT path) FROM record')" 400
+"$program" ingest --db sqlite:twice.db twice >second 2>&1 || grep -q STORE-0014 second || fail "the second of two ingests" "$(cat second)"
+wait $! || grep -q STORE-0014 first || fail "the first of two ingests" "$(cat first)"
+same "two ingests at once leave every file" "$(sqlite3 twice.db 'SELECT count(DISTINCT path) FROM record')" 600
 mkdir emptied && echo 'int a;' >emptied/a.c
 check "a directory that will be emptied" "$program" ingest --db sqlite:emptied.db emptied
 mv emptied away

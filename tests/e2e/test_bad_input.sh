@@ -107,7 +107,7 @@ for ((i = 0; i < 600; i++)); do
     printf 'int f_%d(int a)\n{\n' $i
     for j in 1 2 3 4 5 6 7 8; do printf '    a += %d * a + %d;\n' $i $j; done
     printf '    return a;\n}\n'
-done | split -l 11 --additional-suffix=.c -a 3 - twice/f_
+done | split -l 12 --additional-suffix=.c -a 3 - twice/f_
 "$program" ingest --db sqlite:twice.db twice >/dev/null
 "$program" ingest --db sqlite:twice.db --chunk-tokens 30 twice >first 2>&1 &
 "$program" ingest --db sqlite:twice.db twice >second 2>&1 || grep -q STORE-0014 second || fail "the second of two ingests" "$(cat second)"

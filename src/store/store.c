@@ -56,31 +56,6 @@ dobby_code store_sources(struct store *store, source_visit_fn *visit, void *cont
     return code;
 }
 
-struct sought_source {
-    const char *name;
-    bool found;
-};
-
-static dobby_code see_source(void *context, const struct source_row *row, struct dobby_error *err)
-{
-    struct sought_source *sought = context;
-    (void)err;
-    sought->found = sought->found || strcmp(sought->name, row->name) == 0;
-    return DOBBY_OK;
-}
-
-dobby_code store_source_known(struct store *store, const char *source, bool *known, struct dobby_error *err)
-{
-    struct sought_source sought = {.name = source};
-    *known = false;
-    dobby_code code = store_check_text(source, "source", 1, LIMIT_RECORD_PATH_BYTES, err);
-    if (code == DOBBY_OK)
-        code = store_sources(store, see_source, &sought, err);
-    if (code == DOBBY_OK)
-        *known = sought.found;
-    return code;
-}
-
 dobby_code store_sync_begin(struct store *store, const char *source, int64_t now_unix_us,
                             struct dobby_error *err)
 {

@@ -201,9 +201,6 @@ typedef dobby_code source_visit_fn(void *context, const struct source_row *row, 
 /* Visits the sources in byte order of their names. Reads only. */
 DOBBY_NODISCARD dobby_code store_sources(struct store *store, source_visit_fn *visit, void *context,
                                          struct dobby_error *err);
-/* Whether `source` is one of them. */
-DOBBY_NODISCARD dobby_code store_source_known(struct store *store, const char *source, bool *known,
-                                              struct dobby_error *err);
 /* Starts a synchronisation of `source`. What store_put puts until store_sync_end is what the source
  * holds now. Nothing is removed before store_sync_end; without it (a crash) nothing is lost. Of two handles
  * that synchronise one source the later one goes on; the earlier one's store_put and store_sync_end fail with

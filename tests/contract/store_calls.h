@@ -280,14 +280,6 @@ static inline dobby_code do_stale_count(struct store *store, struct dobby_error 
     return code;
 }
 
-static inline dobby_code do_source_known(struct store *store, struct dobby_error *err)
-{
-    bool known = true;
-    dobby_code code = store_source_known(store, "/src", &known, err);
-    assert_int_equal(known, code == DOBBY_OK);
-    return code;
-}
-
 static inline dobby_code do_cuts(struct store *store, struct dobby_error *err)
 {
     struct buffer out = {0};
@@ -347,7 +339,6 @@ static const struct store_call store_calls[] = {
     {"run_list", do_run_list},
     {"find_results", do_find_results},
     {"stale_count", do_stale_count},
-    {"source_known", do_source_known},
     {"cuts", do_cuts},
     {"requeue_stale", do_requeue_stale},
     {"requeue", do_requeue},

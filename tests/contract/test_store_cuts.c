@@ -71,9 +71,9 @@ static void a_part_of_a_source_is_cut_anew_alone(void **state)
 
 static dobby_code refuse(void *context, const struct cut_row *row, struct dobby_error *err)
 {
-    bool known = false;
+    struct store_counts counts;
     (void)row;
-    assert_int_equal(store_source_known(context, "/src", &known, NULL), DOBBY_INVALID_ARGUMENT);
+    assert_int_equal(store_count(context, &counts, NULL), DOBBY_INVALID_ARGUMENT);
     return DOBBY_FAIL(err, DOBBY_CANCELED, "enough");
 }
 
@@ -95,21 +95,6 @@ static void bad_cuts_are_refused(void **state)
     ASSERT_FAILS(store_put(store, &empty, 1, SECOND, &counts, err), DOBBY_INVALID_ARGUMENT);
     ASSERT_FAILS(store_put(store, &invalid, 1, SECOND, &counts, err), DOBBY_INVALID_ARGUMENT);
     ASSERT_FAILS(store_cuts(store, "", dump_cut, NULL, err), DOBBY_INVALID_ARGUMENT);
-}
-
-static void a_source_is_known_once_it_was_synchronised(void **state)
-{
-    struct store *store = *state;
-    bool known = true;
-    ASSERT_OK(store_source_known(store, "/src", &known, err));
-    assert_false(known);
-    (void)sync_source(store, "/src", NULL, 0, "", SECOND);
-    (void)sync_source(store, "/src2", NULL, 0, "", SECOND);
-    ASSERT_OK(store_source_known(store, "/src", &known, err));
-    assert_true(known); /* though nothing is in it */
-    ASSERT_OK(store_source_known(store, "/sr", &known, err));
-    assert_false(known);
-    ASSERT_FAILS(store_source_known(store, "", &known, err), DOBBY_INVALID_ARGUMENT);
 }
 
 static void sources_are_listed(void **state)
@@ -135,7 +120,6 @@ int main(void)
         SUITE_TEST(a_part_of_a_source_is_cut_anew_alone),
         SUITE_TEST(visitors_stop_and_keep_off_the_handle),
         SUITE_TEST(bad_cuts_are_refused),
-        SUITE_TEST(a_source_is_known_once_it_was_synchronised),
         SUITE_TEST(sources_are_listed),
     };
     return suite_run("store, cuts", tests, sizeof tests / sizeof tests[0]);

@@ -223,6 +223,9 @@ static dobby_code claim(struct run *run, size_t room, struct dobby_error *err)
     int64_t now_us = clock_unix_us();
     dobby_code called = find_records(run, now_us, room, &failure);
     dobby_code code = run_store_code(run, RUN_STORE_CLAIM, called, &failure, err);
+    if (called != DOBBY_OK)
+        record_batch_release(
+            &run->batch); /* an empty one, when what is to be made anew could not be queued */
     if (code != DOBBY_OK || called != DOBBY_OK)
         return code;
     run->batch_next = 0;
@@ -230,8 +233,10 @@ static dobby_code claim(struct run *run, size_t room, struct dobby_error *err)
     run->dry = false;
     if (run->batch.count == 0 && run_stale_left(run) == 0)
         wait_for_records(run, now_us);
-    if (run->batch.count == 0)
+    if (run->batch.count == 0) {
+        record_batch_release(&run->batch);
         return DOBBY_OK;
+    }
     run->claimed_ns = clock_monotonic_ns();
     for (size_t i = 0; i < run->batch.count; i++)
         run->intake[i] = (struct intake){.done = false};

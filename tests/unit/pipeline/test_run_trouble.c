@@ -349,7 +349,8 @@ static void a_cluster_of_bad_records_is_inferred_about_twice(void **state)
         for (size_t k = 0; k < fixture.progress.errors.count; k++)
             inferred += fixture.progress.errors.rows[k].count;
         print_message("      %u tries of bad\n", (unsigned)inferred);
-        assert_in_range(inferred, BAD * rows[i].tries_max, BAD * (rows[i].tries_max + 1));
+        /* Each try may have been pardoned once, by an outage that it began. */
+        assert_in_range(inferred, BAD * rows[i].tries_max, 2 * BAD * rows[i].tries_max);
         fixture_close(&fixture);
     }
 }

@@ -94,7 +94,7 @@ struct attention_tiles {
     float (*scores)[TILE_VALUES];            /* (2, BLOCK_TILES) */
     float (*outputs)[TILE_VALUES];           /* (2, value tiles) */
     uint32_t steps, tiles;
-    float maxima[ROWS], totals[ROWS];
+    _Alignas(CACHE_LINE) float maxima[ROWS], totals[ROWS];
     uint32_t ends[ROWS]; /* positions that the row sees: 0 .. ends - 1 */
 };
 
@@ -116,8 +116,6 @@ static void begin_rows(const struct attention_job *job, struct attention_tiles *
 {
     const uint32_t group = job->heads / job->kv_heads, dim = job->head_dim;
     const __m512 scale = _mm512_set1_ps(0x1.715476p+0f / sqrtf((float)dim));
-    memset(t->queries, 0, (size_t)2 * t->steps * TILE_BYTES);
-    memset(t->outputs, 0, (size_t)2 * t->tiles * TILE_BYTES);
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t token = job->token_first + (row_first + i) / group;
         const float *query = query_of(job, kv_head, token, (row_first + i) % group);
@@ -166,48 +164,96 @@ static ALWAYS_INLINE __m512 power_of_two(__m512 x)
     return _mm512_scalef_ps(power, x);
 }
 
-/* Scores of one row to weights; what it summed before is scaled to the new largest score. */
-static ALWAYS_INLINE void soften(struct attention_tiles *t, uint32_t row, uint32_t first, uint32_t pages)
+/* Takes each of 16 vectors to one value, row r's to lane r, in an order that is the same for every row. */
+#define REDUCE_ROWS(name, operation)                                                                         \
+    static ALWAYS_INLINE __m512 name(__m512 rows[TILE_ROWS])                                                 \
+    {                                                                                                        \
+        for (uint32_t i = 0; i < 12; i += i == 3 ? 5 : 1)                                                    \
+            rows[i] = operation(_mm512_shuffle_f32x4(rows[i], rows[i + 4], 0x44),                            \
+                                _mm512_shuffle_f32x4(rows[i], rows[i + 4], 0xee));                           \
+        for (uint32_t i = 0; i < 4; i++)                                                                     \
+            rows[i] = operation(_mm512_shuffle_f32x4(rows[i], rows[i + 8], 0x88),                            \
+                                _mm512_shuffle_f32x4(rows[i], rows[i + 8], 0xdd));                           \
+        for (uint32_t i = 0; i < 2; i++)                                                                     \
+            rows[i] = operation(_mm512_unpacklo_ps(rows[i], rows[i + 2]),                                    \
+                                _mm512_unpackhi_ps(rows[i], rows[i + 2]));                                   \
+        return operation(_mm512_unpacklo_ps(rows[0], rows[1]), _mm512_unpackhi_ps(rows[0], rows[1]));        \
+    }
+REDUCE_ROWS(largest_of_rows, _mm512_max_ps)
+REDUCE_ROWS(sum_of_rows, _mm512_add_ps)
+
+/* Makes -infinity of the scores of positions that a row does not see. */
+static void hide_unseen(const struct attention_tiles *t, uint32_t half, uint32_t rows, uint32_t first,
+                        uint32_t pages)
 {
-    const size_t tile = row / TILE_ROWS, at = (size_t)(row % TILE_ROWS) * TILE_ROWS;
-    uint16_t *weights = t->weights[tile * BLOCK_PAGES] + (size_t)(row % TILE_ROWS) * STEP_DIMENSIONS;
-    if (t->ends[row] <= first) { /* sees nothing of this block */
-        for (uint32_t page = 0; page < pages; page++)
-            _mm512_storeu_si512(weights + (size_t)page * TILE_VALUES * PAIR, _mm512_setzero_si512());
+    for (uint32_t row = 0; row < rows; row++) {
+        const uint32_t end = t->ends[half * TILE_ROWS + row], seen = end > first ? end - first : 0;
+        for (uint32_t i = seen / TILE_ROWS; i < 2 * pages; i++) {
+            float *scores = t->scores[half * BLOCK_TILES + i] + (size_t)row * TILE_ROWS;
+            const __mmask16 hidden = (__mmask16)~mask_of(seen > i * TILE_ROWS ? seen - i * TILE_ROWS : 0);
+            _mm512_store_ps(scores,
+                            _mm512_mask_mov_ps(_mm512_load_ps(scores), hidden, _mm512_set1_ps(-INFINITY)));
+        }
+    }
+}
+
+/* The rows' largest scores so far; what they summed before is scaled to these. */
+static ALWAYS_INLINE void raise_maxima(struct attention_tiles *t, uint32_t half, uint32_t rows,
+                                       uint32_t pages, bool some_before)
+{
+    __m512 highest[TILE_ROWS];
+    for (uint32_t row = 0; row < TILE_ROWS; row++)
+        highest[row] = _mm512_set1_ps(-INFINITY);
+    for (uint32_t row = 0; row < rows; row++) {
+        const float *scores = t->scores[half * BLOCK_TILES] + (size_t)row * TILE_ROWS;
+        for (uint32_t i = 0; i < 2 * pages; i++, scores += TILE_VALUES)
+            highest[row] = _mm512_max_ps(highest[row], _mm512_load_ps(scores));
+    }
+    const __m512 before = _mm512_load_ps(t->maxima + (size_t)half * TILE_ROWS);
+    const __m512 maxima = _mm512_max_ps(before, largest_of_rows(highest));
+    _mm512_store_ps(t->maxima + (size_t)half * TILE_ROWS, maxima);
+    const __mmask16 raised = _mm512_cmp_ps_mask(before, maxima, _CMP_NEQ_UQ);
+    if (!some_before || raised == 0)
         return;
+    _Alignas(CACHE_LINE) float corrections[TILE_ROWS];
+    const __m512 correction = power_of_two(_mm512_sub_ps(before, maxima));
+    float *totals = t->totals + (size_t)half * TILE_ROWS;
+    _mm512_store_ps(totals, _mm512_mul_ps(_mm512_load_ps(totals), correction));
+    _mm512_store_ps(corrections, correction);
+    for (uint32_t row = 0; row < rows; row++) {
+        const __m512 factor = _mm512_set1_ps(corrections[row]);
+        float *output = t->outputs[half * t->tiles] + (size_t)row * TILE_ROWS;
+        for (uint32_t i = 0; (raised >> row & 1) != 0 && i < t->tiles; i++, output += TILE_VALUES)
+            _mm512_store_ps(output, _mm512_mul_ps(_mm512_load_ps(output), factor));
     }
-    const __m512 unseen = _mm512_set1_ps(-INFINITY);
-    __m512 scores[BLOCK_TILES];
-    __m512 highest = _mm512_set1_ps(t->maxima[row]);
-    const uint32_t seen = t->ends[row] - first;
-    for (uint32_t i = 0; i < 2 * pages; i++) {
-        scores[i] = _mm512_load_ps(t->scores[tile * BLOCK_TILES + i] + at);
-        if (seen < (i + 1) * TILE_ROWS) {
-            const uint32_t left = seen > i * TILE_ROWS ? seen - i * TILE_ROWS : 0;
-            scores[i] = _mm512_mask_mov_ps(unseen, mask_of(left), scores[i]);
+}
+
+/* Scores of up to 16 rows to weights. All maxima come first, since the exponentials of a row that waits for
+ * its own would fill the processor's window and keep out the next row's. */
+static ALWAYS_INLINE void soften(struct attention_tiles *t, uint32_t half, uint32_t rows, uint32_t first,
+                                 const uint32_t pages)
+{
+    if (t->ends[half * TILE_ROWS] < first + pages * KV_PAGE_TOKENS) /* ends never fall from row to row */
+        hide_unseen(t, half, rows, first, pages);
+    raise_maxima(t, half, rows, pages, first > 0);
+    __m512 sums[TILE_ROWS];
+    for (uint32_t row = 0; row < TILE_ROWS; row++)
+        sums[row] = _mm512_setzero_ps();
+    for (uint32_t row = 0; row < rows; row++) {
+        const float *scores = t->scores[half * BLOCK_TILES] + (size_t)row * TILE_ROWS;
+        uint16_t *weights = t->weights[half * BLOCK_PAGES] + (size_t)row * STEP_DIMENSIONS;
+        const __m512 shift = _mm512_set1_ps(t->maxima[half * TILE_ROWS + row]);
+        for (uint32_t page = 0; page < pages; page++) {
+            const __m512 low = power_of_two(_mm512_sub_ps(_mm512_load_ps(scores), shift));
+            const __m512 high = power_of_two(_mm512_sub_ps(_mm512_load_ps(scores + TILE_VALUES), shift));
+            sums[row] = _mm512_add_ps(sums[row], _mm512_add_ps(low, high));
+            _mm512_store_si512(weights, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+            scores += (size_t)2 * TILE_VALUES;
+            weights += TILE_VALUES * PAIR;
         }
-        highest = _mm512_max_ps(highest, scores[i]);
     }
-    const float maximum = _mm512_reduce_max_ps(highest);
-    const __m512 shift = _mm512_set1_ps(maximum);
-    __m512 sum = _mm512_setzero_ps();
-    for (uint32_t page = 0; page < pages; page++) {
-        const __m512 low = power_of_two(_mm512_sub_ps(scores[2 * page], shift));
-        const __m512 high = power_of_two(_mm512_sub_ps(scores[2 * page + 1], shift));
-        sum = _mm512_add_ps(sum, _mm512_add_ps(low, high));
-        _mm512_storeu_si512(weights + (size_t)page * TILE_VALUES * PAIR,
-                            (__m512i)_mm512_cvtne2ps_pbh(high, low));
-    }
-    if (t->maxima[row] != maximum) {
-        const __m512 correction = power_of_two(_mm512_set1_ps(t->maxima[row] - maximum));
-        for (uint32_t i = 0; i < t->tiles; i++) {
-            float *output = t->outputs[tile * t->tiles + i] + at;
-            _mm512_store_ps(output, _mm512_mul_ps(_mm512_load_ps(output), correction));
-        }
-        t->totals[row] *= _mm512_cvtss_f32(correction);
-        t->maxima[row] = maximum;
-    }
-    t->totals[row] += _mm512_reduce_add_ps(sum);
+    float *totals = t->totals + (size_t)half * TILE_ROWS;
+    _mm512_store_ps(totals, _mm512_add_ps(_mm512_load_ps(totals), sum_of_rows(sums)));
 }
 
 /* Adds the weighted values of a block's pages to the outputs. */
@@ -217,8 +263,13 @@ static void blend(const struct attention_job *job, const struct attention_tiles 
     for (uint32_t tile = 0; tile < t->tiles; tile += 2) {
         for (uint32_t half = 0; half < (both ? 2u : 1u); half++) {
             float *output = t->outputs[half * t->tiles + tile];
-            _tile_loadd(0, output, STRIDE);
-            _tile_loadd(1, output + TILE_VALUES, STRIDE);
+            if (page_first > 0) {
+                _tile_loadd(0, output, STRIDE);
+                _tile_loadd(1, output + TILE_VALUES, STRIDE);
+            } else {
+                _tile_zero(0);
+                _tile_zero(1);
+            }
             for (uint32_t page = 0; page < pages; page++) {
                 const uint8_t *values =
                     (const uint8_t *)job->pages[page_first + page] + values_at + (size_t)tile * TILE_BYTES;
@@ -263,8 +314,13 @@ static void attend_rows(const struct attention_job *job, struct attention_tiles 
         const uint32_t pages =
             left >= BLOCK_POSITIONS ? BLOCK_PAGES : (left + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS;
         score(job, t, head_at, first / KV_PAGE_TOKENS, pages, both);
-        for (uint32_t row = 0; row < count; row++)
-            soften(t, row, first, pages);
+        for (uint32_t row = 0, rows = TILE_ROWS; row < count; row += TILE_ROWS) {
+            rows = count - row < TILE_ROWS ? count - row : TILE_ROWS;
+            if (pages == BLOCK_PAGES && rows == TILE_ROWS) /* so that these loops are straight code */
+                soften(t, row / TILE_ROWS, TILE_ROWS, first, BLOCK_PAGES);
+            else
+                soften(t, row / TILE_ROWS, rows, first, pages);
+        }
         blend(job, t, head_at + key_bytes(job->head_dim), first / KV_PAGE_TOKENS, pages, both);
     }
     end_rows(job, t, kv_head, row_first, count);
@@ -278,8 +334,10 @@ void amx_attention(const struct attention_job *job)
     t.weights = t.queries + (size_t)2 * t.steps;
     t.scores = (float(*)[TILE_VALUES])(void *)(t.weights + (size_t)2 * BLOCK_PAGES);
     t.outputs = t.scores + (size_t)2 * BLOCK_TILES;
-    /* Rows of a tile that hold no token keep these, whatever an earlier call left there. */
-    memset(t.weights, 0, (size_t)2 * BLOCK_PAGES * TILE_BYTES);
+    /* Dimensions that are missing to a whole step stay 0. Rows that hold no token may hold anything: a tile
+     * product's rows do not touch each other. */
+    if (job->head_dim % STEP_DIMENSIONS != 0)
+        memset(t.queries, 0, (size_t)2 * t.steps * TILE_BYTES);
     amx_configure();
     const uint32_t rows = (job->token_end - job->token_first) * (job->heads / job->kv_heads);
     for (uint32_t kv_head = job->kv_head_first; kv_head < job->kv_head_end; kv_head++)

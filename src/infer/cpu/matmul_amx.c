@@ -20,8 +20,8 @@
 enum {
     BLOCK_TOKENS_MAX = 1024,                 /* at once, of rows that fit in L2 */
     PART_TOKENS = 256,                       /* whose sums wait in L1 from slice to slice */
-    SLICED_TOKENS = 320,                     /* at once, of rows that do not: a group's slice is 160 KB */
-    SLICED_PANELS = 4,                       /* at once: their sums wait in another 160 KB */
+    SLICED_TOKENS = 512,                     /* at once, of rows that do not: a group's slice is 256 KB */
+    SLICED_PANELS = 14,                      /* at once: their sums wait in another 900 KB */
     SLICE_STEPS_MAX = 14,                    /* of BF16: 28 KB of a panel */
     BLOCK_BYTES_MAX = (1 << 20) + (1 << 18), /* of rows: of a 2 MB L2 */
     STREAM_BYTES_MIN = 8 << 20,              /* an output of this size is written past the caches */
@@ -158,11 +158,26 @@ struct slice_part {
     uint32_t steps, ahead_lines;
     const float *before; /* BF16: sums of the slices before; NULL: none */
     bool both;           /* more than 16 tokens */
+    /* Where these sums will be finished, to be asked into L1, some tokens a step. */
+    const char *into;
+    size_t into_bytes; /* from token to token */
+    uint32_t into_tokens;
 };
 
-static ALWAYS_INLINE void multiply_wide(const struct slice_part *part, int32_t *fresh,
-                                        struct pending *pending, const enum product product, const bool gated,
-                                        const bool grouped, const uint32_t tokens_a_step)
+/* The lines that the next `count` tokens' sums will be added to or written to: by then they are here. */
+static ALWAYS_INLINE void ask_into(struct slice_part *part, const uint32_t count, const bool gated)
+{
+    for (uint32_t i = 0; i < count && part->into_tokens > 0; i++, part->into_tokens--) {
+        __builtin_prefetch(part->into, 1, 3);
+        if (!gated)
+            __builtin_prefetch(part->into + CACHE_LINE, 1, 3);
+        part->into += part->into_bytes;
+    }
+}
+
+static ALWAYS_INLINE void multiply_wide(struct slice_part *part, int32_t *fresh, struct pending *pending,
+                                        const enum product product, const bool gated, const bool grouped,
+                                        const uint32_t tokens_a_step)
 {
     if (product == PRODUCT_BF16 && part->before != NULL) {
         _tile_loadd(0, part->before, BLOCK_STRIDE);
@@ -182,6 +197,7 @@ static ALWAYS_INLINE void multiply_wide(const struct slice_part *part, int32_t *
         weights += TILE_BLOCK_BYTES;
         for (uint32_t line = 0; line < part->ahead_lines; line++, ahead += CACHE_LINE)
             _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+        ask_into(part, tokens_a_step, gated);
         finish(pending, tokens_a_step, product, gated, grouped);
     }
     finish(pending, TILE_TOKENS, product, gated, grouped);
@@ -192,9 +208,9 @@ static ALWAYS_INLINE void multiply_wide(const struct slice_part *part, int32_t *
 }
 
 /* The same sums, 16 tokens after the other. */
-static ALWAYS_INLINE void multiply_narrow(const struct slice_part *part, int32_t *fresh,
-                                          struct pending *pending, const enum product product,
-                                          const bool gated, const bool grouped, const uint32_t tokens_a_step)
+static ALWAYS_INLINE void multiply_narrow(struct slice_part *part, int32_t *fresh, struct pending *pending,
+                                          const enum product product, const bool gated, const bool grouped,
+                                          const uint32_t tokens_a_step)
 {
     const uint8_t *ahead = part->ahead;
     for (uint32_t half = 0; half < (part->both ? 2u : 1u); half++) {
@@ -213,6 +229,7 @@ static ALWAYS_INLINE void multiply_narrow(const struct slice_part *part, int32_t
             weights += TILE_BLOCK_BYTES;
             for (uint32_t line = 0; half == 0 && line < part->ahead_lines; line++, ahead += CACHE_LINE)
                 _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+            ask_into(part, tokens_a_step, gated);
             finish(pending, tokens_a_step, product, gated, grouped);
         }
         _tile_stored(0, fresh + at, BLOCK_STRIDE);
@@ -222,9 +239,9 @@ static ALWAYS_INLINE void multiply_narrow(const struct slice_part *part, int32_t
 }
 
 /* The epilogue's pace: a constant number of tokens a step, so that it is straight code. */
-static ALWAYS_INLINE void multiply_paced(const struct slice_part *part, int32_t *fresh,
-                                         struct pending *pending, const bool wide, const enum product product,
-                                         const bool gated, const bool grouped)
+static ALWAYS_INLINE void multiply_paced(struct slice_part *part, int32_t *fresh, struct pending *pending,
+                                         const bool wide, const enum product product, const bool gated,
+                                         const bool grouped)
 {
     if (wide && part->both) {
         if (part->steps >= 16)
@@ -289,6 +306,12 @@ static ALWAYS_INLINE void multiply_place(const struct matmul_job *job, const str
         part.ahead = part.ahead_lines > 0 ? place->next + (size_t)lines / blocks * block * CACHE_LINE : NULL;
         part.before = product == PRODUCT_BF16 && place->slice > 0 ? waiting : NULL;
         part.both = tokens > TILE_ROWS;
+        char *const outputs =
+            (char *)job->output + (token * job->output_stride + output - job->output_first) * value_bytes;
+        const bool waits = place->slice + 1 < slices->count;
+        part.into = waits ? (const char *)waiting : outputs;
+        part.into_bytes = waits ? BLOCK_STRIDE : job->output_stride * value_bytes;
+        part.into_tokens = past_caches && !waits ? 0 : tokens;
         /* BF16 sums wait where the next slice's tiles are loaded from, and are pending after the last. */
         const bool wait_in_tiles = product == PRODUCT_BF16 && place->slice + 1 < slices->count;
         int32_t *fresh = wait_in_tiles ? (int32_t *)(void *)waiting : scratch->fresh[*turn];
@@ -302,8 +325,7 @@ static ALWAYS_INLINE void multiply_place(const struct matmul_job *job, const str
             .waiting = slices->count > 1 ? waiting : NULL,
             .row_scales = job->rows->scales + (size_t)place->slice * job->rows->tokens_max + token,
             .weight_scales = product == PRODUCT_INT8 ? int8_tail(weights, place->panel)->scales : NULL,
-            .output =
-                (char *)job->output + (token * job->output_stride + output - job->output_first) * value_bytes,
+            .output = outputs,
             .output_bytes = job->output_stride * value_bytes,
             .bias = job->bias != NULL ? job->bias + output : NULL,
             .tokens = tokens,

@@ -91,6 +91,7 @@ struct engine_stats {
     uint32_t queued, running;               /* queued includes those that wait for an equal one */
     uint32_t sessions_now;                  /* how many may run at once at present */
     uint64_t passes;
+    uint64_t passes_apart;         /* of these, whose threads each took some of the sequences */
     int64_t phase_ns[PHASE_COUNT]; /* while something ran; 0 where the engine has no such phases */
 };
 

@@ -111,7 +111,8 @@ static struct score score_model(const struct kernels *kernels, enum product prod
     const struct kv_shape shape = model_kv_shape(&model);
     assert_ok(kv_pool_open(&shape, kv_pages_of(TOKENS_MAX) * kv_page_bytes(&shape), &kv, &err), &err);
     assert_ok(thread_pool_open(THREADS, &pool, &err), &err);
-    assert_ok(forward_open(&model, pool, &never, TOKENS_MAX, 1, &forward, &err), &err);
+    const struct forward_limits limits = {.tokens_max = TOKENS_MAX, .runs_max = 1};
+    assert_ok(forward_open(&model, pool, &never, &limits, &forward, &err), &err);
     for (size_t i = 0; i < RECORDS; i++)
         score_record(&records[i], &model, forward, kv, &score);
     forward_close(forward);

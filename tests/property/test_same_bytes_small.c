@@ -147,13 +147,16 @@ static void outputs_depend_on_their_request_alone(void **state)
     assert_ok(model_make_random(&config, kernels, plan->product, POSITIONS, &model, &err), &err);
     different = plan->different;
     (void)run(&alone, different, 1, true);
+    uint64_t passes_apart = 0;
     for (size_t i = 0; i < plan->ways; i++) {
         const struct engine_stats stats = run(&ways[i], plan->requests, 2 * ways[i].sessions + 32, false);
         assert_int_equal(stats.finished, plan->requests);
         /* Else the comparison would not be of what it says. */
         assert_true(stats.prefix_tokens > 0);
         assert_true(stats.shared > 0 || ways[i].sessions < 64);
+        passes_apart += stats.passes_apart;
     }
+    assert_true(passes_apart > 0);
     uint32_t distinct = 0, ended = 0;
     for (uint32_t i = 1; i < different; i++) {
         distinct += want[i].logprobs[0] != want[i - 1].logprobs[0];

@@ -205,6 +205,7 @@ dobby_code trial_open_matmul(struct bench_ceilings *ceilings, const struct kerne
                                           .input_type = shape->bf16_input ? VALUES_BF16 : VALUES_F32,
                                           .input_stride = shape->columns,
                                           .columns = shape->columns,
+                                          .column_end = shape->columns,
                                           .rows = &trial->rows};
     trial->matmul = (struct matmul_job){.input = trial->input,
                                         .input_stride = shape->columns,

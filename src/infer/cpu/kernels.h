@@ -45,7 +45,10 @@ struct prepare_job {
     const void *input; /* (tokens from input_first on, columns) of input_type */
     enum value_type input_type;
     size_t input_stride;
-    uint32_t columns;
+    uint32_t columns; /* of the whole rows */
+    /* The part of them that input holds and that is rounded: both are multiples of
+     * packed_rows_part_columns(columns), but that column_end may be columns. */
+    uint32_t column_first, column_end;
     uint32_t input_first; /* the token that is input's first row; at most token_first */
     uint32_t token_first, token_end;
     struct packed_rows *rows;
@@ -62,7 +65,7 @@ struct matmul_job {
     /* (tokens, rows) F32; with gated weights (tokens, rows / 2): F32 for PRODUCT_F32, else BF16 */
     void *output;
     size_t output_stride;
-    uint32_t output_first;           /* the row of the matrix that output begins with; 0 with gated weights */
+    uint32_t output_first;           /* the output that `output` begins with */
     uint32_t panel_first, panel_end; /* this call's part; disjoint parts may run at once */
     void *scratch; /* kernels.scratch_bytes(weights) bytes, one per thread, 64-byte aligned */
 };
@@ -95,6 +98,10 @@ struct kernels {
     /* Rows worth having in one pass: with them the products take several times as long as reading the weights
      * from memory, so that more would make a pass longer, not cheaper. The faster the products, the more. */
     uint32_t step_rows;
+    /* Weights that one task of a product should multiply with at most: a pass that is given up is over once
+     * the tasks that run are, which for step_rows rows takes the scalar set a tenth of a second, others a few
+     * milliseconds. */
+    uint32_t task_weights;
     /* What PRODUCT_UNKNOWN (automatic) means for weights of this type on this set. */
     enum product (*choose_product)(enum tensor_type type);
     /* Packs `count` tensors of equal columns, stacked (Q, K and V as one matrix); gated: two, as gate and up.
@@ -131,6 +138,8 @@ void packed_matrix_release(struct packed_matrix *matrix);
 DOBBY_NODISCARD dobby_code packed_rows_new(enum product product, uint32_t tokens_max, uint32_t columns_max,
                                            struct packed_rows *out, struct dobby_error *err);
 void packed_rows_release(struct packed_rows *rows);
+/* Rows of so many columns can be prepared in parts of so many: what a part holds is rounded on its own. */
+uint32_t packed_rows_part_columns(uint32_t columns);
 
 /* The set of that name, or with NULL the best for this processor. Fails: CPU_UNSUPPORTED, listing what there
  * is. */

@@ -38,6 +38,7 @@ static void matmul_tiles(const struct matmul_job *job)
 const struct kernels kernels_avx2 = {
     .name = "avx2",
     .step_rows = 128,
+    .task_weights = 1 << 20,
     .choose_product = choose_product,
     .pack = pack,
     .scratch_bytes = scratch_bytes,

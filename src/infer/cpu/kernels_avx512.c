@@ -51,6 +51,7 @@ static void prepare(const struct prepare_job *job)
 const struct kernels kernels_avx512 = {
     .name = "avx512",
     .step_rows = 128,
+    .task_weights = 1 << 20,
     .choose_product = choose_product,
     .pack = pack,
     .scratch_bytes = scratch_bytes,

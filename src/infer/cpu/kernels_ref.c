@@ -216,6 +216,7 @@ static void argmax_logsumexp(const float *values, uint32_t count, uint32_t *inde
 const struct kernels kernels_ref = {
     .name = "ref",
     .step_rows = 128,
+    .task_weights = 1 << 20,
     .choose_product = choose_product,
     .pack = pack,
     .scratch_bytes = scratch_bytes,

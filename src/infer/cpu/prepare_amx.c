@@ -4,11 +4,11 @@
 #include "infer/cpu/amx_inline.h"
 #include "infer/cpu/matmul_amx.h"
 
-/* 16 values from column k on; those at and beyond `columns` read as 0. */
+/* 16 values from column k on; those at and beyond column_end read as 0. */
 static ALWAYS_INLINE __m512 load_input(const struct prepare_job *job, uint32_t token, uint32_t k)
 {
-    const size_t at = (token - job->input_first) * job->input_stride + k;
-    const uint32_t left = job->columns > k ? job->columns - k : 0;
+    const size_t at = (token - job->input_first) * job->input_stride + (k - job->column_first);
+    const uint32_t left = job->column_end > k ? job->column_end - k : 0;
     const __mmask16 mask = mask_of(left);
     if (job->input_type == VALUES_F32)
         return _mm512_maskz_loadu_ps(mask, (const float *)job->input + at);
@@ -18,7 +18,8 @@ static ALWAYS_INLINE __m512 load_input(const struct prepare_job *job, uint32_t t
 
 static void prepare_bf16_row(const struct prepare_job *job, uint32_t token, uint32_t steps)
 {
-    for (uint32_t step = 0; step < steps; step++) {
+    for (uint32_t step = job->column_first / (2 * TILE_ROWS); step * 2 * TILE_ROWS < job->column_end;
+         step++) {
         const __m512 low = load_input(job, token, step * 2 * TILE_ROWS);
         const __m512 high = load_input(job, token, step * 2 * TILE_ROWS + TILE_ROWS);
         _mm512_store_si512(tile_row(job->rows, steps, token, step), (__m512i)_mm512_cvtne2ps_pbh(high, low));
@@ -41,16 +42,18 @@ static ALWAYS_INLINE int32_t largest_bits(const struct prepare_job *job, const e
 {
     const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
     const size_t row = (token - job->input_first) * job->input_stride;
+    const uint32_t left = end - first, at = first - job->column_first;
     __m512i largest[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
-    uint32_t k = first;
-    for (; k + 2 * TILE_ROWS <= end; k += 2 * TILE_ROWS) {
+    uint32_t k = 0;
+    for (; k + 2 * TILE_ROWS <= left; k += 2 * TILE_ROWS) {
         for (uint32_t i = 0; i < 2; i++) {
-            const __m512i bits = _mm512_castps_si512(load_whole(job->input, type, row + k + i * TILE_ROWS));
+            const __m512i bits =
+                _mm512_castps_si512(load_whole(job->input, type, row + at + k + i * TILE_ROWS));
             largest[i] = _mm512_max_epi32(largest[i], _mm512_and_si512(bits, magnitude));
         }
     }
-    for (; k < end; k += TILE_ROWS) {
-        const __m512i bits = _mm512_castps_si512(load_input(job, token, k));
+    for (; k < left; k += TILE_ROWS) {
+        const __m512i bits = _mm512_castps_si512(load_input(job, token, first + k));
         largest[0] = _mm512_max_epi32(largest[0], _mm512_and_si512(bits, magnitude));
     }
     return _mm512_reduce_max_epi32(_mm512_max_epi32(largest[0], largest[1]));
@@ -80,9 +83,9 @@ static ALWAYS_INLINE void prepare_int8_row(const struct prepare_job *job, const 
 {
     const uint32_t group_columns = int8_group_columns(job->columns);
     const size_t row = (token - job->input_first) * job->input_stride;
-    for (uint32_t first = 0, group = 0; first < job->columns; first += group_columns, group++) {
-        const uint32_t left = job->columns - first;
-        const uint32_t end = left < group_columns ? job->columns : first + group_columns;
+    for (uint32_t first = job->column_first; first < job->column_end; first += group_columns) {
+        const uint32_t left = job->column_end - first, group = first / group_columns;
+        const uint32_t end = left < group_columns ? job->column_end : first + group_columns;
         const int32_t bits = largest_bits(job, type, token, first, end);
         const bool finite = bits < 0x7f800000;
         const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(bits)));
@@ -95,7 +98,8 @@ static ALWAYS_INLINE void prepare_int8_row(const struct prepare_job *job, const 
         uint32_t k = first;
         int8_t *to = (int8_t *)tile_row(job->rows, steps, token, first / TILE_STEP_BYTES);
         for (; k + TILE_STEP_BYTES <= end; k += TILE_STEP_BYTES, to += TILE_BLOCK_BYTES)
-            _mm512_store_si512(to, quantised_step(job->input, type, row + k, factor, keep));
+            _mm512_store_si512(to,
+                               quantised_step(job->input, type, row + (k - job->column_first), factor, keep));
         for (uint32_t i = 0; k < end && i < TILE_STEP_BYTES; i += TILE_ROWS)
             _mm_store_si128((__m128i *)(void *)(to + i),
                             quantised(load_input(job, token, k + i), factor, keep));

@@ -51,6 +51,11 @@ void packed_rows_release(struct packed_rows *rows)
     *rows = (struct packed_rows){0};
 }
 
+uint32_t packed_rows_part_columns(uint32_t columns)
+{
+    return int8_group_columns(columns);
+}
+
 static uint16_t to_bf16(float value)
 {
     uint32_t bits;
@@ -64,7 +69,7 @@ static uint16_t to_bf16(float value)
 
 static float input_value(const struct prepare_job *job, uint32_t token, uint32_t column)
 {
-    const size_t at = (token - job->input_first) * job->input_stride + column;
+    const size_t at = (token - job->input_first) * job->input_stride + (column - job->column_first);
     if (job->input_type == VALUES_F32)
         return ((const float *)job->input)[at];
     return packing_bf16_to_f32(((const uint16_t *)job->input)[at]);
@@ -93,15 +98,15 @@ void tiles_prepare(const struct prepare_job *job)
     const uint32_t steps = tile_steps(product, job->columns);
     const uint32_t step_columns = tile_step_columns(product);
     for (uint32_t token = job->token_first; token < job->token_end; token++) {
-        if (job->columns % step_columns != 0)
+        if (job->column_end % step_columns != 0)
             memset(tile_row(job->rows, steps, token, steps - 1), 0, TILE_STEP_BYTES);
         if (product == PRODUCT_INT8) {
             const uint32_t group = int8_group_columns(job->columns);
-            for (uint32_t k = 0; k < job->columns; k += group)
-                prepare_int8_group(job, token, k, job->columns - k < group ? job->columns : k + group);
+            for (uint32_t k = job->column_first; k < job->column_end; k += group)
+                prepare_int8_group(job, token, k, job->column_end - k < group ? job->column_end : k + group);
             continue;
         }
-        for (uint32_t k = 0; k < job->columns; k++) {
+        for (uint32_t k = job->column_first; k < job->column_end; k++) {
             uint16_t *step = (uint16_t *)(void *)tile_row(job->rows, steps, token, k / step_columns);
             step[k % step_columns] = to_bf16(input_value(job, token, k));
         }
@@ -322,7 +327,8 @@ void tiles_matmul(const struct matmul_job *job)
                 const size_t at = token * job->output_stride + row;
                 if (weights->gated) {
                     const float up = product(job, panel, lane + TILE_LANES, token);
-                    ((uint16_t *)job->output)[at] = to_bf16(value / (1.0f + expf(-value)) * up);
+                    ((uint16_t *)job->output)[at - job->output_first] =
+                        to_bf16(value / (1.0f + expf(-value)) * up);
                     continue;
                 }
                 if (job->bias != NULL)

@@ -15,6 +15,12 @@ static void *take(char *memory, size_t *at, size_t count, size_t size)
     return part;
 }
 
+static size_t activated_columns(const struct forward *f)
+{
+    const uint32_t columns = f->model->config.feed_forward, part = packed_rows_part_columns(columns);
+    return forward_feeds_in_parts(f) && part < columns ? part : columns;
+}
+
 /* Lays the buffers out in one piece of memory, since that can lie on large pages. Returns the bytes it takes;
  * memory NULL: that only. */
 static size_t place_buffers(struct forward *f, char *memory)
@@ -26,12 +32,14 @@ static size_t place_buffers(struct forward *f, char *memory)
     f->normed = take(memory, &at, tokens * config->hidden, sizeof(float));
     f->qkv = take(memory, &at, tokens * f->qkv_width, sizeof(float));
     f->attended = take(memory, &at, tokens * f->q_width, sizeof(float));
-    f->activated = take(memory, &at, tokens * config->feed_forward, sizeof(float));
-    f->logits = take(memory, &at, (size_t)FORWARD_LOGIT_ROWS * config->vocabulary, sizeof(float));
-    f->parts =
-        take(memory, &at, (size_t)f->threads * FORWARD_BEST_ROWS, FORWARD_PART_OUTPUTS * sizeof(float));
-    f->part_best = take(memory, &at, (size_t)forward_vocabulary_parts(f->model) * FORWARD_BEST_ROWS,
-                        sizeof *f->part_best);
+    f->activated = take(memory, &at, tokens * activated_columns(f), sizeof(float));
+    if (f->has_head) {
+        f->logits = take(memory, &at, (size_t)FORWARD_LOGIT_ROWS * config->vocabulary, sizeof(float));
+        f->parts =
+            take(memory, &at, (size_t)f->threads * FORWARD_BEST_ROWS, FORWARD_PART_OUTPUTS * sizeof(float));
+        f->part_best = take(memory, &at, (size_t)forward_vocabulary_parts(f->model) * FORWARD_BEST_ROWS,
+                            sizeof *f->part_best);
+    }
     f->scratch = take(memory, &at, f->threads, f->scratch_bytes);
     f->rows = take(memory, &at, tokens, sizeof *f->rows);
     f->tasks = take(memory, &at, f->tasks_max, sizeof *f->tasks);
@@ -59,11 +67,29 @@ static size_t scratch_bytes_needed(const struct model *model)
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-dobby_code forward_open(const struct model *model, struct thread_pool *pool, const atomic_bool *give_up,
-                        uint32_t tokens_max, uint32_t runs_max, struct forward **out, struct dobby_error *err)
+static dobby_code new_packed_rows(struct forward *f, struct dobby_error *err)
+{
+    const struct model_config *config = &f->model->config;
+    const enum product product = f->model->product;
+    const bool in_parts = forward_feeds_in_parts(f);
+    if (product == PRODUCT_F32)
+        return DOBBY_OK;
+    uint32_t widest = config->hidden > f->q_width ? config->hidden : f->q_width;
+    if (!in_parts && config->feed_forward > widest)
+        widest = config->feed_forward;
+    dobby_code code = packed_rows_new(product, f->tokens_max, widest, &f->packed, err);
+    if (code == DOBBY_OK && in_parts)
+        code = packed_rows_new(product, f->tokens_max, config->feed_forward, &f->packed_parts, err);
+    return code;
+}
+
+dobby_code forward_new(const struct model *model, struct thread_pool *pool, const atomic_bool *give_up,
+                       const struct forward_limits *limits, bool has_head, struct forward **out,
+                       struct dobby_error *err)
 {
     *out = NULL;
-    assert(tokens_max > 0 && runs_max > 0);
+    const uint32_t tokens_max = limits->tokens_max;
+    assert(tokens_max > 0 && limits->runs_max > 0);
     const struct model_config *config = &model->config;
     struct forward *f = calloc(1, sizeof *f);
     if (f == NULL)
@@ -74,11 +100,12 @@ dobby_code forward_open(const struct model *model, struct thread_pool *pool, con
     f->kv_shape = model_kv_shape(model);
     f->threads = thread_pool_threads(pool);
     f->tokens_max = tokens_max;
-    f->runs_max = runs_max;
+    f->runs_max = limits->runs_max;
+    f->has_head = has_head;
     f->q_width = config->heads * config->head_dim;
     f->kv_width = config->kv_heads * config->head_dim;
     f->qkv_width = f->q_width + 2 * f->kv_width;
-    f->tasks_max = ((size_t)runs_max + tokens_max / FORWARD_BLOCK_TOKENS) * config->kv_heads;
+    f->tasks_max = ((size_t)limits->runs_max + tokens_max / FORWARD_BLOCK_TOKENS) * config->kv_heads;
     f->scratch_bytes = scratch_bytes_needed(model);
 
     f->memory = memory_allocate(place_buffers(f, NULL));
@@ -87,25 +114,37 @@ dobby_code forward_open(const struct model *model, struct thread_pool *pool, con
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "buffers for %u tokens at once", tokens_max);
     }
     (void)place_buffers(f, f->memory);
-    if (model->product != PRODUCT_F32) {
-        uint32_t widest = config->hidden > f->q_width ? config->hidden : f->q_width;
-        widest = config->feed_forward > widest ? config->feed_forward : widest;
-        dobby_code code = packed_rows_new(model->product, tokens_max, widest, &f->packed, err);
-        if (code != DOBBY_OK) {
-            forward_close(f);
-            return code;
-        }
+    const dobby_code code = new_packed_rows(f, err);
+    if (code != DOBBY_OK) {
+        forward_close(f);
+        return code;
     }
     *out = f;
     return DOBBY_OK;
+}
+
+dobby_code forward_open(const struct model *model, struct thread_pool *pool, const atomic_bool *give_up,
+                        const struct forward_limits *limits, struct forward **out, struct dobby_error *err)
+{
+    dobby_code code = forward_new(model, pool, give_up, limits, true, out, err);
+    if (code != DOBBY_OK)
+        return code;
+    code = forward_open_shares(*out, limits, err);
+    if (code != DOBBY_OK) {
+        forward_close(*out);
+        *out = NULL;
+    }
+    return code;
 }
 
 void forward_close(struct forward *forward)
 {
     if (forward == NULL)
         return;
+    forward_close_shares(forward);
     free(forward->memory);
     packed_rows_release(&forward->packed);
+    packed_rows_release(&forward->packed_parts);
     free(forward);
 }
 
@@ -178,7 +217,6 @@ static void attend(struct forward *f, uint32_t layer_index, bool outputs_only)
 /* The rest of a layer, over the first rows of attended and hidden. */
 static void transform(struct forward *f, const struct model_layer *layer, uint32_t rows)
 {
-    const enum value_type activated = f->model->product == PRODUCT_F32 ? VALUES_F32 : VALUES_BF16;
     forward_multiply(f, &(struct forward_product){.phase = PHASE_OUTPUT,
                                                   .weights = &layer->attention_output,
                                                   .input = f->attended,
@@ -186,20 +224,7 @@ static void transform(struct forward *f, const struct model_layer *layer, uint32
                                                   .tokens = rows,
                                                   .accumulate = true,
                                                   .output = f->hidden});
-    forward_multiply(f, &(struct forward_product){.phase = PHASE_GATE_UP,
-                                                  .weights = &layer->gate_up,
-                                                  .input = f->hidden,
-                                                  .norm = layer->ffn_norm,
-                                                  .input_type = VALUES_F32,
-                                                  .tokens = rows,
-                                                  .output = f->activated});
-    forward_multiply(f, &(struct forward_product){.phase = PHASE_DOWN,
-                                                  .weights = &layer->down,
-                                                  .input = f->activated,
-                                                  .input_type = activated,
-                                                  .tokens = rows,
-                                                  .accumulate = true,
-                                                  .output = f->hidden});
+    forward_feed(f, layer, rows);
 }
 
 bool forward_pass(struct forward *forward, const struct forward_run *runs, size_t count)

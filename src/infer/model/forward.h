@@ -24,11 +24,15 @@ enum {
     FORWARD_BEST_ROWS = 128  /* at once: so many rows of a part of the vocabulary stay in L2 */
 };
 
-/* tokens_max and runs_max bound a pass. The model, the pool and the flag must outlive it. Any thread may set
- * *give_up at any time, and only the one that calls these functions may clear it, between two passes. Fails:
- * OUT_OF_MEMORY. */
+/* Of a pass, and of each share of a pass that threads compute apart. */
+struct forward_limits {
+    uint32_t tokens_max, runs_max;
+    bool apart; /* whether forward_pass_apart will be called: its buffers come on top */
+};
+/* The model, the pool and the flag must outlive it. Any thread may set *give_up at any time, and only the one
+ * that calls these functions may clear it, between two passes. Fails: OUT_OF_MEMORY. */
 DOBBY_NODISCARD dobby_code forward_open(const struct model *model, struct thread_pool *pool,
-                                        const atomic_bool *give_up, uint32_t tokens_max, uint32_t runs_max,
+                                        const atomic_bool *give_up, const struct forward_limits *limits,
                                         struct forward **out, struct dobby_error *err);
 void forward_close(struct forward *forward); /* NULL is fine */
 
@@ -41,6 +45,12 @@ struct forward_run {
 /* Writes the keys and values of all tokens and keeps the output rows, in the runs' order. False: it was given
  * up. Then nothing that it was to write may be read, and its sequences are only good for closing, tainted. */
 DOBBY_NODISCARD bool forward_pass(struct forward *forward, const struct forward_run *runs, size_t count);
+/* The same, share by share: the first counts[0] runs, then counts[1] and so on, each by one thread alone, at
+ * most as many as the pool has. Rows then stay in that thread's caches from one product to the next, and it
+ * waits for no other until all are done: worth it where every share has hundreds of rows, and about as many.
+ * The limits are each share's; the output rows of all must be within them too. */
+DOBBY_NODISCARD bool forward_pass_apart(struct forward *forward, const struct forward_run *runs,
+                                        const size_t *counts, size_t shares);
 /* Logits (rows, vocabulary) of up to FORWARD_LOGIT_ROWS output rows of the last pass. Borrowed until the
  * next call. NULL: given up. */
 DOBBY_NODISCARD const float *forward_logits(struct forward *forward, uint32_t row_first, uint32_t rows);

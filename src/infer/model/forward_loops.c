@@ -181,6 +181,7 @@ static void prepare(struct forward *f, const struct forward_product *product)
                                         .input_type = product->input_type,
                                         .input_stride = columns,
                                         .columns = columns,
+                                        .column_end = columns,
                                         .rows = &f->packed},
                                 .norm = product->norm,
                                 .tokens_per_task = (tokens + tasks - 1) / tasks,
@@ -192,7 +193,7 @@ static void prepare(struct forward *f, const struct forward_product *product)
 struct matmul_loop {
     const struct forward *forward;
     struct matmul_job job;
-    uint32_t panels_per_task;
+    uint32_t panel_first, panel_end, panels_per_task;
 };
 
 static void matmul_task(void *context, size_t index, uint32_t thread)
@@ -200,13 +201,25 @@ static void matmul_task(void *context, size_t index, uint32_t thread)
     const struct matmul_loop *loop = context;
     const struct forward *f = loop->forward;
     struct matmul_job job = loop->job;
-    const uint32_t panels = job.weights->panel_count;
-    job.panel_first = (uint32_t)index * loop->panels_per_task;
+    job.panel_first = loop->panel_first + (uint32_t)index * loop->panels_per_task;
     job.panel_end = job.panel_first + loop->panels_per_task;
-    if (job.panel_end > panels)
-        job.panel_end = panels;
+    if (job.panel_end > loop->panel_end)
+        job.panel_end = loop->panel_end;
     job.scratch = f->scratch + (size_t)thread * f->scratch_bytes;
     f->model->kernels->matmul(&job);
+}
+
+static struct matmul_job matmul_job_of(const struct forward_product *product, const struct packed_rows *rows)
+{
+    const struct packed_matrix *weights = product->weights;
+    return (struct matmul_job){.weights = weights,
+                               .input_stride = weights->columns,
+                               .rows = rows,
+                               .tokens = product->tokens,
+                               .bias = product->bias,
+                               .accumulate = product->accumulate,
+                               .output = product->output,
+                               .output_stride = weights->gated ? weights->rows / 2 : weights->rows};
 }
 
 struct matmul_job forward_matmul_job(struct forward *f, const struct forward_product *product)
@@ -221,34 +234,109 @@ struct matmul_job forward_matmul_job(struct forward *f, const struct forward_pro
         norm_rows(f, product, f->normed);
         input = f->normed;
     }
-    return (struct matmul_job){.weights = weights,
-                               .input = input,
-                               .input_stride = weights->columns,
-                               .rows = exact ? NULL : &f->packed,
-                               .tokens = product->tokens,
-                               .bias = product->bias,
-                               .accumulate = product->accumulate,
-                               .output = product->output,
-                               .output_stride = weights->gated ? weights->rows / 2 : weights->rows};
+    struct matmul_job job = matmul_job_of(product, exact ? NULL : &f->packed);
+    job.input = input;
+    return job;
 }
 
-static uint32_t panels_per_task(const struct forward *f, const struct packed_matrix *weights)
+static uint32_t panels_per_task(const struct forward *f, const struct packed_matrix *weights, uint32_t panels)
 {
     const uint32_t tasks = f->threads == 1 ? 1 : f->threads * TASKS_PER_THREAD;
-    const uint32_t even = (weights->panel_count + tasks - 1) / tasks;
+    const uint32_t even = (panels + tasks - 1) / tasks;
     const uint64_t panel_weights = (uint64_t)weights->panel_rows * weights->columns;
-    const uint64_t most = FORWARD_TASK_WEIGHTS / panel_weights;
+    const uint64_t most = f->model->kernels->task_weights / panel_weights;
     return most >= even ? even : most > 0 ? (uint32_t)most : 1;
+}
+
+/* Multiplies with panels [first, end) of the job's weights. */
+static void multiply_panels(struct forward *f, enum engine_phase phase, const struct matmul_job *job,
+                            uint32_t first, uint32_t end)
+{
+    struct matmul_loop loop = {.forward = f,
+                               .job = *job,
+                               .panel_first = first,
+                               .panel_end = end,
+                               .panels_per_task = panels_per_task(f, job->weights, end - first)};
+    forward_run_phase(f, phase, (end - first + loop.panels_per_task - 1) / loop.panels_per_task, matmul_task,
+                      &loop);
 }
 
 void forward_multiply(struct forward *f, const struct forward_product *product)
 {
-    const uint32_t panels = product->weights->panel_count;
-    struct matmul_loop loop = {.forward = f,
-                               .job = forward_matmul_job(f, product),
-                               .panels_per_task = panels_per_task(f, product->weights)};
-    forward_run_phase(f, product->phase, (panels + loop.panels_per_task - 1) / loop.panels_per_task,
-                      matmul_task, &loop);
+    const struct matmul_job job = forward_matmul_job(f, product);
+    multiply_panels(f, product->phase, &job, 0, job.weights->panel_count);
+}
+
+bool forward_feeds_in_parts(const struct forward *f)
+{
+    return f->threads == 1 && f->model->product != PRODUCT_F32;
+}
+
+struct part_loop {
+    const struct kernels *kernels;
+    struct prepare_job job;
+};
+
+static void prepare_part(void *context, size_t index, uint32_t thread)
+{
+    (void)index;
+    (void)thread;
+    const struct part_loop *loop = context;
+    loop->kernels->prepare(&loop->job);
+}
+
+/* A part of the middle columns at a time: what was just activated is prepared while it is in L2. */
+static void feed_in_parts(struct forward *f, const struct forward_product *gate_up,
+                          const struct forward_product *down)
+{
+    const uint32_t columns = down->weights->columns, part_columns = packed_rows_part_columns(columns);
+    const uint32_t panel_outputs = gate_up->weights->panel_rows / 2;
+    assert(part_columns % panel_outputs == 0);
+    struct matmul_job job = forward_matmul_job(f, gate_up);
+    for (uint32_t first = 0, end; first < columns; first = end) {
+        end = columns - first < part_columns ? columns : first + part_columns;
+        job.output_first = first;
+        job.output_stride = end - first;
+        multiply_panels(f, PHASE_GATE_UP, &job, first / panel_outputs,
+                        (end + panel_outputs - 1) / panel_outputs);
+        struct part_loop loop = {.kernels = f->model->kernels,
+                                 .job = {.input = f->activated,
+                                         .input_type = VALUES_BF16,
+                                         .input_stride = end - first,
+                                         .columns = columns,
+                                         .column_first = first,
+                                         .column_end = end,
+                                         .token_end = gate_up->tokens,
+                                         .rows = &f->packed_parts}};
+        forward_run_phase(f, PHASE_PREPARE, 1, prepare_part, &loop);
+    }
+    job = matmul_job_of(down, &f->packed_parts);
+    multiply_panels(f, PHASE_DOWN, &job, 0, down->weights->panel_count);
+}
+
+void forward_feed(struct forward *f, const struct model_layer *layer, uint32_t rows)
+{
+    const struct forward_product gate_up = {.phase = PHASE_GATE_UP,
+                                            .weights = &layer->gate_up,
+                                            .input = f->hidden,
+                                            .norm = layer->ffn_norm,
+                                            .input_type = VALUES_F32,
+                                            .tokens = rows,
+                                            .output = f->activated};
+    const struct forward_product down = {.phase = PHASE_DOWN,
+                                         .weights = &layer->down,
+                                         .input = f->activated,
+                                         .input_type =
+                                             f->model->product == PRODUCT_F32 ? VALUES_F32 : VALUES_BF16,
+                                         .tokens = rows,
+                                         .accumulate = true,
+                                         .output = f->hidden};
+    if (forward_feeds_in_parts(f)) {
+        feed_in_parts(f, &gate_up, &down);
+        return;
+    }
+    forward_multiply(f, &gate_up);
+    forward_multiply(f, &down);
 }
 
 struct attention_loop {

@@ -8,10 +8,7 @@
 enum {
     FORWARD_BLOCK_TOKENS = 32,   /* of a prompt's tokens: one task of the attention loop */
     FORWARD_PART_OUTPUTS = 1024, /* of the vocabulary: a multiple of every set's panel */
-    FORWARD_NORM_ROWS = 4,       /* normed and prepared at once: 14 KB for a 0.5B model, so they stay in L1 */
-    /* One task of a product multiplies with, at most: what is given up is over once the tasks that run are,
-     * and for 128 rows the scalar set takes a tenth of a second for so many, others a millisecond at most. */
-    FORWARD_TASK_WEIGHTS = 1 << 20
+    FORWARD_NORM_ROWS = 4        /* normed and prepared at once: 14 KB for a 0.5B model, so they stay in L1 */
 };
 
 /* One token of the pass. */
@@ -33,6 +30,9 @@ struct forward {
     struct thread_pool *pool;
     const atomic_bool *give_up;
     struct kv_shape kv_shape;
+    bool has_head;              /* false: a share, whose output rows go to the whole pass */
+    struct thread_pool *serial; /* owned: of one thread, for the shares; NULL: there are none */
+    struct forward **shares;    /* (threads); owned; NULL: there are none */
     uint32_t threads, tokens_max, runs_max;
     uint32_t q_width, kv_width, qkv_width; /* floats of a row: Q, K or V, and Q, K, V stacked */
 
@@ -47,15 +47,28 @@ struct forward {
     float *normed;   /* (tokens_max, hidden) */
     float *qkv;      /* (tokens_max, qkv_width) */
     float *attended; /* (tokens_max, q_width) */
-    void *activated; /* (tokens_max, feed_forward): silu(gate) * up; F32 for PRODUCT_F32, else BF16 */
-    struct packed_rows packed;      /* the input of a product that wants it so */
-    float *logits;                  /* (FORWARD_LOGIT_ROWS, vocabulary) */
+    /* silu(gate) * up: (tokens_max, feed_forward), F32 for PRODUCT_F32, else BF16; of one thread's rounded
+     * products only a part of the columns at once, which stays in L2 until it is prepared. */
+    void *activated;
+    struct packed_rows packed;       /* the input of a product that wants it so */
+    struct packed_rows packed_parts; /* likewise, filled part by part, where activated holds a part */
+    float *logits;                   /* (FORWARD_LOGIT_ROWS, vocabulary) */
     float *parts;                   /* (threads, FORWARD_BEST_ROWS, FORWARD_PART_OUTPUTS): logits of a part */
     struct sampler_best *part_best; /* (parts of the vocabulary, FORWARD_BEST_ROWS) */
     char *scratch;                  /* (threads, scratch_bytes) */
     size_t scratch_bytes;
     int64_t phase_ns[PHASE_COUNT];
 };
+
+/* A pass of its own, without shares. has_head: false where nobody asks it for logits. */
+DOBBY_NODISCARD dobby_code forward_new(const struct model *model, struct thread_pool *pool,
+                                       const atomic_bool *give_up, const struct forward_limits *limits,
+                                       bool has_head, struct forward **out, struct dobby_error *err);
+/* What threads compute apart in: one for each where there are several. Fails: OUT_OF_MEMORY; then
+ * forward_close_shares is still due. */
+DOBBY_NODISCARD dobby_code forward_open_shares(struct forward *f, const struct forward_limits *limits,
+                                               struct dobby_error *err);
+void forward_close_shares(struct forward *f);
 
 /* Whether what was computed since the flag was last clear may have gaps. */
 bool forward_given_up(const struct forward *f);
@@ -73,6 +86,10 @@ struct forward_product {
     bool accumulate;
     void *output; /* one row after the other */
 };
+/* Whether the feed-forward's middle is computed part by part: one thread need not wait between the parts. */
+bool forward_feeds_in_parts(const struct forward *f);
+/* hidden += down(silu(gate x) * up x) of the first rows, x being hidden, normed. */
+void forward_feed(struct forward *f, const struct model_layer *layer, uint32_t rows);
 /* Norms the input if told to, prepares it if the weights' product wants that, and multiplies. */
 void forward_multiply(struct forward *f, const struct forward_product *product);
 uint32_t forward_vocabulary_parts(const struct model *model);

@@ -20,6 +20,9 @@ static void release(struct scheduler *s)
     free(s->runs);
     free(s->sampled);
     free(s->choices);
+    free(s->parts);
+    free(s->shares);
+    free(s->run_counts);
     forward_close(s->forward);
     prefix_cache_close(s->prefixes);
     kv_pool_close(s->kv);
@@ -40,7 +43,11 @@ static dobby_code allocate(struct scheduler *s, struct dobby_error *err)
     s->runs = calloc(sessions, sizeof *s->runs);
     s->sampled = calloc(sessions, sizeof *s->sampled);
     s->choices = calloc(sessions, sizeof *s->choices);
-    if (!s->scratch || !s->running || !s->runs || !s->sampled || !s->choices)
+    s->parts = calloc(sessions, sizeof *s->parts);
+    s->shares = calloc(threads, sizeof *s->shares);
+    s->run_counts = calloc(threads, sizeof *s->run_counts);
+    if (!s->scratch || !s->running || !s->runs || !s->sampled || !s->choices || !s->parts || !s->shares ||
+        !s->run_counts)
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "%u sessions", sessions);
     dobby_code code = DOBBY_OK;
     for (uint32_t i = 0; code == DOBBY_OK && i < threads; i++)
@@ -49,9 +56,10 @@ static dobby_code allocate(struct scheduler *s, struct dobby_error *err)
         code = kv_pool_open(&shape, s->options.kv_bytes_max, &s->kv, err);
     if (code == DOBBY_OK)
         code = prefix_cache_open(s->kv, s->options.context_tokens, &s->prefixes, err);
+    const struct forward_limits limits = {
+        .tokens_max = s->step_rows + sessions, .runs_max = sessions, .apart = threads > 1};
     if (code == DOBBY_OK)
-        code = forward_open(s->options.model, s->options.pool, &s->cancel_running, s->step_rows + sessions,
-                            sessions, &s->forward, err);
+        code = forward_open(s->options.model, s->options.pool, &s->cancel_running, &limits, &s->forward, err);
     if (code == DOBBY_OK)
         s->kv_pages_max = kv_pool_pages_max(s->kv);
     return code;

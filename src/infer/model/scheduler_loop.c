@@ -35,58 +35,6 @@ static bool take_in(struct scheduler *s)
     return going_on;
 }
 
-/* Tokens of the job that are not in its KV cache yet. */
-static uint32_t tokens_left(const struct job *job)
-{
-    return job->token_count - job->sequence.length;
-}
-
-static void add_run(struct scheduler *s, size_t *count, struct job *job, uint32_t tokens)
-{
-    const bool last = tokens == tokens_left(job);
-    s->runs[(*count)++] = (struct forward_run){.sequence = &job->sequence,
-                                               .tokens = job->tokens + job->sequence.length,
-                                               .token_count = tokens,
-                                               .output_count = last ? 1 : 0};
-    if (last)
-        s->sampled[s->sampled_count++] = job;
-}
-
-/* Rows of prompts in a step: what the decoding sequences leave of those worth having in one pass; a quarter
- * of these at least, so that prompts go on. No more than that at a run's start, once a sequence decodes: so
- * its result, the first, comes early. */
-static uint32_t prefill_rows(const struct scheduler *s)
-{
-    const uint32_t least = s->step_rows / 4;
-    if (s->step_decode > 0 && s->early_end_ns != 0 && clock_monotonic_ns() < s->early_end_ns)
-        return least;
-    return s->step_decode + least < s->step_rows ? s->step_rows - s->step_decode : least;
-}
-
-static size_t plan_step(struct scheduler *s)
-{
-    size_t count = 0;
-    s->sampled_count = s->step_decode = s->step_prefill = 0;
-    for (uint32_t i = 0; i < s->running_count; i++) {
-        if (s->running[i]->token_count == s->running[i]->prompt_count)
-            continue;
-        add_run(s, &count, s->running[i], 1);
-        s->step_decode++;
-    }
-    uint32_t budget = prefill_rows(s);
-    for (uint32_t i = 0; i < s->running_count && budget > 0; i++) {
-        struct job *job = s->running[i];
-        if (job->token_count > job->prompt_count)
-            continue;
-        const uint32_t left = tokens_left(job);
-        const uint32_t tokens = left < budget ? left : budget;
-        add_run(s, &count, job, tokens);
-        s->step_prefill += tokens;
-        budget -= tokens;
-    }
-    return count;
-}
-
 struct sample_loop {
     struct scheduler *scheduler;
     const float *logits;
@@ -160,7 +108,9 @@ static bool sample_all(struct scheduler *s)
 /* One pass, and what it chooses. False: given up; then everything that runs is about to be cancelled. */
 static bool compute(struct scheduler *s)
 {
-    if (!forward_pass(s->forward, s->runs, plan_step(s)))
+    scheduler_plan_step(s);
+    if (!(s->share_count > 1 ? forward_pass_apart(s->forward, s->runs, s->run_counts, s->share_count)
+                             : forward_pass(s->forward, s->runs, s->run_counts[0])))
         return false;
     for (uint32_t i = 0; i < s->running_count; i++)
         prefix_cache_keep(s->prefixes, s->running[i]);
@@ -201,6 +151,7 @@ static void accept_choices(struct scheduler *s)
     memcpy(s->stats.phase_ns, forward_phase_ns(s->forward), sizeof s->stats.phase_ns);
     s->stats.phase_ns[PHASE_BETWEEN] = s->between_ns;
     s->stats.passes++;
+    s->stats.passes_apart += s->share_count > 1;
     s->stats.prefill_tokens += s->step_prefill;
     s->stats.decode_tokens += s->step_decode;
     scheduler_publish_counts(s);

@@ -9,11 +9,19 @@
 #include "infer/model/sessions.h"
 #include "os/thread.h"
 
+/* What a step takes of a running job, and what it is for one of the threads that compute apart. */
+struct step_part {
+    uint32_t share, tokens;
+};
+struct step_share {
+    uint32_t rows, budget; /* budget: of prompt rows, what is left */
+};
+
 struct scheduler {
     struct scheduler_options options; /* constant */
     uint64_t kv_pages_max;            /* constant */
     uint32_t untaken_max;             /* constant */
-    uint32_t step_rows;               /* constant: of one pass, see plan_step */
+    uint32_t step_rows;               /* constant: of one pass or share, see step.c */
 
     struct mutex lock;
     struct condition work;      /* there may be something for the scheduler's thread */
@@ -38,8 +46,12 @@ struct scheduler {
     struct forward *forward;
     struct sampler_scratch **scratch; /* (pool threads) */
     struct forward_run *runs;         /* (sessions): of this step */
-    struct job **sampled;             /* (sessions): the job of each output row of this step */
-    struct sampler_choice *choices;   /* (sessions): of each output row */
+    struct step_part *parts;          /* (sessions): of this step, as running */
+    struct step_share *shares;        /* (pool threads): of this step */
+    size_t *run_counts;             /* (pool threads): of each share, which lie one after the other in runs */
+    uint32_t share_count;           /* of this step; 1: all threads compute all rows together */
+    struct job **sampled;           /* (sessions): the job of each output row of this step */
+    struct sampler_choice *choices; /* (sessions): of each output row */
     uint32_t sampled_count;
     uint32_t step_prefill, step_decode; /* tokens of this step */
     int64_t between_ns;                 /* spent on steps outside the forward pass' phases */
@@ -55,6 +67,9 @@ bool scheduler_attach(struct scheduler *s, struct job *job);
 /* Starts what the sessions, the memory and the order allow. */
 void scheduler_admit(struct scheduler *s);
 void scheduler_publish_counts(struct scheduler *s);
+
+/* Fills runs, run_counts, share_count, sampled and the counts of tokens, by the scheduler's thread. */
+void scheduler_plan_step(struct scheduler *s);
 
 /* The thread's function; its argument is the scheduler. */
 void scheduler_main(void *argument);

@@ -138,8 +138,8 @@ static void fixture_free(struct fixture *f)
     free(f->residual);
 }
 
-/* Rows token_first .. token_end as a batch of their own, prepared in two parts over what an earlier one left.
- */
+/* Rows token_first .. token_end as a batch of their own, prepared in two parts over what an earlier one left,
+ * the second of them by parts of the columns. */
 static struct packed_rows prepare(void (*function)(const struct prepare_job *), const struct fixture *f,
                                   uint32_t token_first, uint32_t token_end)
 {
@@ -154,17 +154,22 @@ static struct packed_rows prepare(void (*function)(const struct prepare_job *), 
     struct prepare_job job = {.input_type = f->variant.input,
                               .input_stride = f->input_stride,
                               .columns = f->columns,
+                              .column_end = f->columns,
                               .rows = &rows,
                               .token_first = part,
                               .token_end = tokens};
-    if (f->variant.input == VALUES_F32)
-        job.input = f->plain + at;
-    else
-        job.input = f->narrow + at;
+    const size_t value_bytes = f->variant.input == VALUES_F32 ? sizeof(float) : sizeof(uint16_t);
+    const char *input = f->variant.input == VALUES_F32 ? (const char *)f->plain : (const char *)f->narrow;
+    job.input = input + at * value_bytes;
     function(&job);
     job.token_first = 0;
     job.token_end = part;
-    function(&job);
+    for (; job.column_first < f->columns; job.column_first = job.column_end) {
+        const uint32_t left = f->columns - job.column_first, most = packed_rows_part_columns(f->columns);
+        job.column_end = job.column_first + (left < most ? left : most);
+        job.input = input + (at + job.column_first) * value_bytes;
+        function(&job);
+    }
     return rows;
 }
 
@@ -496,6 +501,7 @@ static void test_reference_is_the_product(void **state)
                                             .input_type = VALUES_F32,
                                             .input_stride = 3,
                                             .columns = 3,
+                                            .column_end = 3,
                                             .token_end = 2,
                                             .rows = &rows});
         tiles_matmul(&(struct matmul_job){.weights = &packed,

@@ -34,7 +34,8 @@ static void open_fixture(struct fixture *f, const struct kernels *kernels, enum 
     f->shape = model_kv_shape(&f->tiny.model);
     assert_ok(thread_pool_open(threads, &f->pool, &err), &err);
     assert_ok(kv_pool_open(&f->shape, 40 * kv_page_bytes(&f->shape), &f->kv, &err), &err);
-    assert_ok(forward_open(&f->tiny.model, f->pool, &never, PASS_TOKENS, RUNS, &f->forward, &err), &err);
+    const struct forward_limits limits = {.tokens_max = PASS_TOKENS, .runs_max = RUNS, .apart = threads > 1};
+    assert_ok(forward_open(&f->tiny.model, f->pool, &never, &limits, &f->forward, &err), &err);
     for (uint32_t i = 0; i < PROMPTS; i++) {
         tiny_prompt(i, f->prompts[i], prompt_tokens[i]);
         f->want[i] = malloc((size_t)prompt_tokens[i] * TINY_VOCABULARY * sizeof(float));
@@ -121,8 +122,16 @@ static void check_chunks(struct fixture *f)
     free(logits);
 }
 
-/* All prompts in shared passes, each at its own pace, in an order that turns; only last tokens wanted. */
-static void check_neighbours(struct fixture *f)
+static void pass_apart(struct fixture *f, const struct forward_run *runs, size_t count)
+{
+    const size_t counts[] = {count / 3, count - count / 3};
+    const size_t empty = counts[0] == 0;
+    assert_true(forward_pass_apart(f->forward, runs, counts + empty, COUNT_OF(counts) - empty));
+}
+
+/* All prompts in shared passes, each at its own pace, in an order that turns; only last tokens wanted. apart:
+ * by threads that each take some of the prompts. */
+static void check_neighbours(struct fixture *f, bool apart)
 {
     static const uint32_t pace[PROMPTS] = {1, 10, 37, 1};
     struct kv_sequence sequences[PROMPTS];
@@ -144,12 +153,16 @@ static void check_neighbours(struct fixture *f)
         }
         if (count == 0)
             break;
-        assert_true(forward_pass(f->forward, runs, count));
+        if (apart)
+            pass_apart(f, runs, count);
+        else
+            assert_true(forward_pass(f->forward, runs, count));
         for (uint32_t j = 0, row = 0; j < count; j++) {
             if (runs[j].output_count == 0)
                 continue;
             assert_rows_equal(f, prompts[j], runs[j].sequence->length - 1, 1,
-                              forward_logits(f->forward, row, 1), "with neighbours");
+                              forward_logits(f->forward, row, 1),
+                              apart ? "with neighbours, threads apart" : "with neighbours");
             row++;
         }
     }
@@ -168,8 +181,9 @@ static void check_set(const struct kernels *kernels, enum product product)
         assert_rows_equal(&one, j, 0, prompt_tokens[j], two.want[j], "with three threads");
     check_chunks(&one);
     check_chunks(&two);
-    check_neighbours(&one);
-    check_neighbours(&two);
+    check_neighbours(&one, false);
+    check_neighbours(&two, false);
+    check_neighbours(&two, true);
     close_fixture(&one);
     close_fixture(&two);
 }

@@ -37,7 +37,8 @@ static void open_fixture(struct fixture *f)
     const struct kv_shape shape = model_kv_shape(&f->tiny.model);
     assert_ok(thread_pool_open(THREADS, &f->pool, &err), &err);
     assert_ok(kv_pool_open(&shape, PAGES * kv_page_bytes(&shape), &f->kv, &err), &err);
-    assert_ok(forward_open(&f->tiny.model, f->pool, &give_up, ROWS, 1, &f->forward, &err), &err);
+    const struct forward_limits limits = {.tokens_max = ROWS, .runs_max = 1};
+    assert_ok(forward_open(&f->tiny.model, f->pool, &give_up, &limits, &f->forward, &err), &err);
 }
 
 static void close_fixture(struct fixture *f)

@@ -115,8 +115,8 @@ static void describe(struct attention_trial *trial)
     struct kernel_figures *figures = &trial->trial.figures;
     (void)snprintf(figures->name, sizeof figures->name, "%s", shape->name);
     (void)snprintf(figures->isa, sizeof figures->isa, "%s", trial->kernels->name);
-    /* Tiles take BF16; there is no choice of product for attention. */
-    const enum product product = strcmp(trial->kernels->name, "amx") == 0 ? PRODUCT_BF16 : PRODUCT_F32;
+    /* There is no choice of product for attention. */
+    const enum product product = trial->kernels->rounds_keys ? PRODUCT_INT8 : PRODUCT_F32;
     (void)snprintf(figures->product, sizeof figures->product, "%s", product_name(product));
     (void)snprintf(figures->weights, sizeof figures->weights, "kv");
     figures->m = shape->sequences * shape->tokens;

@@ -1,167 +1,72 @@
-/* Causal attention with a streaming softmax, on tiles.
+/* Causal attention with a streaming softmax, on tiles of INT8 (kv_amx.h says how keys and values lie).
  *
- * A layer's area of a page holds, for each KV head, its 32 keys and then its 32 values in BF16:
- *   keys     [steps of 32 dimensions][2][16 pairs of dimensions][16 positions][2]
- *   values   [tiles of 16 dimensions][16 pairs of positions][16 dimensions][2]
- * both being the right-hand operand of a tile product as they lie there. Dimensions beyond head_dim are 0.
- *
- * 1. Rows are the heads that share a KV head, of several tokens, 32 at a time: scores of 32 rows by a block
- * of 128 positions, softmax by vector instructions, then weights (BF16) by values.
- * Two tiles of sums at a time, four in use: with more, products wait for registers while the core's other
- * hardware thread is awake (matmul_amx.c), and two loads fewer would not pay beside the softmax.
- * 2. Blocks are counted from position 0, so a row's arithmetic depends on its query and position alone: what
- * it may not see has weight +0, and a product with +0 adds nothing to a sum that began at +0. */
+ * 1. A position's key is INT8 times one scale, and so are its value and a row's query. A weight has two
+ * digits of 8 bits: by one, what each of many positions with little weight adds would be lost. Sums of
+ * products are whole numbers, exact in any order.
+ * 2. Rows are the heads that share a KV head, of several tokens, 16 at a time. Their weights' digits are two
+ * tiles; those of up to 8 rows, as when a sequence decodes, are one tile that holds both.
+ * 3. Blocks of 128 positions are counted from position 0, so a row's arithmetic depends on its query and
+ * position alone: what it may not see has weight 0. */
 #if defined(__x86_64__)
 
 #include "infer/cpu/attention_amx.h"
 
-#include "infer/cpu/amx_inline.h"
+#include "infer/cpu/amx_round.inc"
 #include "infer/cpu/matmul_amx.h"
 
 #include <math.h>
 #include <string.h>
 
 enum {
-    ROWS = 32, /* two tiles */
+    ROWS = 16,
+    NARROW_ROWS = 8, /* whose two digits fit in one tile */
     TILE_VALUES = 256,
-    PAIR = 2,
-    BLOCK_PAGES = 4,
+    BLOCK_PAGES = 2,
     BLOCK_POSITIONS = BLOCK_PAGES * KV_PAGE_TOKENS,
-    BLOCK_TILES = BLOCK_POSITIONS / TILE_ROWS,
-    STEP_DIMENSIONS = 32,
-    STRIDE = TILE_STEP_BYTES
+    BLOCK_TILES = BLOCK_PAGES * PAGE_TILES,
+    WEIGHT_LOW_BITS = 8,
+    WEIGHT_LARGEST = 65535
 };
 
-static uint32_t key_steps(uint32_t head_dim)
-{
-    return (head_dim + STEP_DIMENSIONS - 1) / STEP_DIMENSIONS;
-}
+typedef uint8_t digits_tiles[2 * TILE_BYTES]; /* 16 rows' high digits and their low ones, or 8 rows' */
 
-/* Tiles of values come in twos: half of the output's four tiles at once. */
-static uint32_t value_tiles(uint32_t head_dim)
-{
-    return 2 * key_steps(head_dim);
-}
+struct attention_row {
+    struct vector query;
+    float *output;
+    uint32_t end; /* positions that the row sees: 0 .. end - 1 */
+};
 
-static size_t key_bytes(uint32_t head_dim)
-{
-    return (size_t)key_steps(head_dim) * 2 * TILE_BYTES;
-}
-
-static size_t head_bytes(uint32_t head_dim)
-{
-    return key_bytes(head_dim) + (size_t)value_tiles(head_dim) * TILE_BYTES;
-}
-
-size_t amx_kv_bytes(const struct kv_layout *layout)
-{
-    return head_bytes(layout->head_dim) * layout->kv_heads;
-}
-
-void amx_kv_write(const struct kv_layout *layout, void *area, uint32_t slot, const float *key,
-                  const float *value)
-{
-    const uint32_t dim = layout->head_dim;
-    for (uint32_t head = 0; head < layout->kv_heads; head++, key += dim, value += dim) {
-        uint8_t *keys = (uint8_t *)area + head_bytes(dim) * head;
-        uint8_t *values = keys + key_bytes(dim);
-        for (uint32_t d = 0; d < dim; d += TILE_ROWS) {
-            const __mmask16 mask = mask_of(dim - d);
-            uint16_t narrow[TILE_ROWS];
-            _mm256_storeu_si256((__m256i *)(void *)narrow,
-                                (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, key + d)));
-            uint8_t *to = keys + ((size_t)(d / STEP_DIMENSIONS) * 2 + slot / TILE_ROWS) * TILE_BYTES +
-                          (size_t)(d % STEP_DIMENSIONS / PAIR) * STRIDE + (size_t)(slot % TILE_ROWS) * 4;
-            for (uint32_t pair = 0; pair < TILE_ROWS / PAIR; pair++)
-                memcpy(to + (size_t)pair * STRIDE, narrow + (size_t)pair * PAIR, 4);
-            /* The values of two positions alternate. Another thread may write the other position now, so a
-             * mask keeps that as it is. */
-            const __m512i wide =
-                _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, value + d)));
-            uint8_t *row = values + (size_t)(d / TILE_ROWS) * TILE_BYTES + (size_t)(slot / PAIR) * STRIDE;
-            if (slot % PAIR == 0)
-                _mm512_mask_storeu_epi16(row, 0x55555555u, wide);
-            else
-                _mm512_mask_storeu_epi16(row, 0xaaaaaaaau, _mm512_slli_epi32(wide, 16));
-        }
-    }
-}
-
-/* Scratch of one call. */
+/* Of one call. */
 struct attention_tiles {
-    uint16_t (*queries)[TILE_VALUES * PAIR]; /* (2, steps): times log2(e) / sqrt(head_dim) */
-    uint16_t (*weights)[TILE_VALUES * PAIR]; /* (2, BLOCK_PAGES) */
-    float (*scores)[TILE_VALUES];            /* (2, BLOCK_TILES) */
-    float (*outputs)[TILE_VALUES];           /* (2, value tiles) */
     uint32_t steps, tiles;
+    uint8_t *queries;      /* (steps, ROWS, STEP_DIMENSIONS) */
+    int32_t *scores;       /* (ROWS, BLOCK_POSITIONS); then F32, times the keys' scales */
+    digits_tiles *weights; /* (BLOCK_PAGES) */
+    int32_t *sums;         /* (2 * ROWS, tiles * TILE_ROWS): what the weights' digits came to */
+    float *outputs;        /* (ROWS, tiles * TILE_ROWS) */
+    uint32_t count;        /* rows */
+    struct attention_row rows[ROWS];
+    /* A score is a whole number times the key's scale and the query's, which has log2(e) / sqrt(head_dim). */
+    _Alignas(CACHE_LINE) float query_scales[ROWS];
     _Alignas(CACHE_LINE) float maxima[ROWS], totals[ROWS];
-    uint32_t ends[ROWS]; /* positions that the row sees: 0 .. ends - 1 */
+    _Alignas(CACHE_LINE) float key_scales[BLOCK_POSITIONS], value_scales[BLOCK_POSITIONS];
+    /* What a weight is multiplied by to become digits, for a row that sees the whole block and for others. */
+    _Alignas(CACHE_LINE) float factors[BLOCK_POSITIONS], factors_seen[BLOCK_POSITIONS];
+    float unit, units[ROWS]; /* what digits are then worth, and a row's in this block */
 };
 
 size_t amx_attention_scratch_bytes(uint32_t head_dim, uint32_t heads_per_kv_head)
 {
     (void)heads_per_kv_head;
-    return ((size_t)2 * key_steps(head_dim) + 2 * BLOCK_PAGES + 2 * BLOCK_TILES + 2 * value_tiles(head_dim)) *
-           TILE_BYTES;
+    return BLOCK_PAGES * sizeof(digits_tiles) +
+           (size_t)(BLOCK_TILES + 2 * value_tiles(head_dim)) * TILE_BYTES +
+           (size_t)(key_steps(head_dim) + value_tiles(head_dim)) * TILE_BYTES;
 }
 
-static const float *query_of(const struct attention_job *job, uint32_t kv_head, uint32_t token, uint32_t head)
+/* Where a row's low digit lies, in rows after the high one. */
+static ALWAYS_INLINE size_t low_row(bool narrow)
 {
-    const uint32_t group = job->heads / job->kv_heads;
-    return job->query + token * job->query_stride + (size_t)(kv_head * group + head) * job->head_dim;
-}
-
-static void begin_rows(const struct attention_job *job, struct attention_tiles *t, uint32_t kv_head,
-                       uint32_t row_first, uint32_t count)
-{
-    const uint32_t group = job->heads / job->kv_heads, dim = job->head_dim;
-    const __m512 scale = _mm512_set1_ps(0x1.715476p+0f / sqrtf((float)dim));
-    for (uint32_t i = 0; i < count; i++) {
-        const uint32_t token = job->token_first + (row_first + i) / group;
-        const float *query = query_of(job, kv_head, token, (row_first + i) % group);
-        for (uint32_t d = 0; d < dim; d += TILE_ROWS) {
-            const __m512 values = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask_of(dim - d), query + d), scale);
-            uint16_t *to = t->queries[i / TILE_ROWS * t->steps + d / STEP_DIMENSIONS] +
-                           (size_t)(i % TILE_ROWS) * STEP_DIMENSIONS + d % STEP_DIMENSIONS;
-            _mm256_storeu_si256((__m256i *)(void *)to, (__m256i)_mm512_cvtneps_pbh(values));
-        }
-        t->maxima[i] = -INFINITY;
-        t->totals[i] = 0.0f;
-        t->ends[i] = job->position_first + token + 1;
-    }
-}
-
-/* Scores of the rows with a block's pages. */
-static void score(const struct attention_job *job, const struct attention_tiles *t, size_t head_at,
-                  uint32_t page_first, uint32_t pages, bool both)
-{
-    for (uint32_t page = 0; page < pages; page++) {
-        for (uint32_t half = 0; half < (both ? 2u : 1u); half++) {
-            const uint8_t *keys = (const uint8_t *)job->pages[page_first + page] + head_at;
-            float(*scores)[TILE_VALUES] = t->scores + (size_t)half * BLOCK_TILES + (size_t)page * 2;
-            _tile_zero(0);
-            _tile_zero(1);
-            for (uint32_t step = 0; step < t->steps; step++, keys += 2 * TILE_BYTES) {
-                _tile_loadd(4, t->queries[half * t->steps + step], STRIDE);
-                _tile_loadd(6, keys, STRIDE);
-                _tile_dpbf16ps(0, 4, 6);
-                _tile_loadd(6, keys + TILE_BYTES, STRIDE);
-                _tile_dpbf16ps(1, 4, 6);
-            }
-            _tile_stored(0, scores[0], STRIDE);
-            _tile_stored(1, scores[1], STRIDE);
-        }
-    }
-}
-
-/* 2^x for x <= 0 within 1e-4 (the result becomes BF16); +0 for -infinity; NaN stays. */
-static ALWAYS_INLINE __m512 power_of_two(__m512 x)
-{
-    const __m512 f = _mm512_reduce_ps(x, 1); /* x - floor(x); 0 for infinities */
-    __m512 power = _mm512_fmadd_ps(_mm512_set1_ps(0.0781455737f), f, _mm512_set1_ps(0.226173572f));
-    power = _mm512_fmadd_ps(power, f, _mm512_set1_ps(0.695556856f));
-    power = _mm512_fmadd_ps(power, f, _mm512_set1_ps(1.0f));
-    return _mm512_scalef_ps(power, x);
+    return narrow ? NARROW_ROWS : ROWS;
 }
 
 /* Takes each of 16 vectors to one value, row r's to lane r, in an order that is the same for every row. */
@@ -181,168 +86,372 @@ static ALWAYS_INLINE __m512 power_of_two(__m512 x)
     }
 REDUCE_ROWS(largest_of_rows, _mm512_max_ps)
 REDUCE_ROWS(sum_of_rows, _mm512_add_ps)
+REDUCE_ROWS(largest_bits_of_rows, larger_bits)
 
-/* Makes -infinity of the scores of positions that a row does not see. */
-static void hide_unseen(const struct attention_tiles *t, uint32_t half, uint32_t rows, uint32_t first,
-                        uint32_t pages)
+/* Makes INT8 of the rows' queries. Its scale is 1 where they are all 0, since by 0 a hidden score of
+ * -infinity would be no number. */
+static ALWAYS_INLINE void round_queries(struct attention_tiles *t, uint32_t dim)
 {
-    for (uint32_t row = 0; row < rows; row++) {
-        const uint32_t end = t->ends[half * TILE_ROWS + row], seen = end > first ? end - first : 0;
-        for (uint32_t i = seen / TILE_ROWS; i < 2 * pages; i++) {
-            float *scores = t->scores[half * BLOCK_TILES + i] + (size_t)row * TILE_ROWS;
-            const __mmask16 hidden = (__mmask16)~mask_of(seen > i * TILE_ROWS ? seen - i * TILE_ROWS : 0);
-            _mm512_store_ps(scores,
-                            _mm512_mask_mov_ps(_mm512_load_ps(scores), hidden, _mm512_set1_ps(-INFINITY)));
+    __m512 magnitudes[TILE_ROWS];
+    for (uint32_t row = 0; row < TILE_ROWS; row++)
+        magnitudes[row] = row < t->count ? magnitude(&t->rows[row].query) : _mm512_setzero_ps();
+    const __m512 largest = largest_bits_of_rows(magnitudes), top = _mm512_set1_ps(INT8_LARGEST);
+    const __mmask16 some = _mm512_cmp_ps_mask(largest, _mm512_set1_ps(INT8_SMALLEST), _CMP_GE_OQ);
+    const __mmask16 finite = _mm512_cmp_ps_mask(largest, _mm512_set1_ps(INFINITY), _CMP_LT_OQ);
+    __m512 scales = _mm512_mask_div_ps(_mm512_set1_ps(1.0f), some, largest, top);
+    scales = _mm512_mask_mov_ps(_mm512_set1_ps(NAN), finite, scales);
+    _mm512_store_ps(t->query_scales,
+                    _mm512_mul_ps(scales, _mm512_set1_ps(0x1.715476p+0f / sqrtf((float)dim))));
+    _Alignas(CACHE_LINE) float factors[TILE_ROWS];
+    _mm512_store_ps(factors, _mm512_maskz_div_ps(some & finite, top, largest));
+    for (uint32_t row = 0; row < t->count; row++) {
+        const __m512 factor = _mm512_set1_ps(factors[row]);
+        for (uint32_t step = 0; step < t->steps; step++)
+            _mm512_store_si512(t->queries + ((size_t)step * ROWS + row) * STRIDE,
+                               rounded_step(&t->rows[row].query, step * STEP_DIMENSIONS, factor));
+    }
+}
+
+static ALWAYS_INLINE void begin_rows(const struct attention_job *job, struct attention_tiles *t,
+                                     uint32_t kv_head, uint32_t row_first)
+{
+    const uint32_t group = job->heads / job->kv_heads, dim = job->head_dim;
+    const float *factors = job->query_factors != NULL ? job->query_factors + (size_t)kv_head * dim : NULL;
+    uint32_t token = job->token_first + row_first / group, head = row_first % group;
+    for (uint32_t i = 0; i < t->count; i++) {
+        const size_t at = (size_t)(kv_head * group + head) * dim;
+        t->rows[i] = (struct attention_row){.query = {.values = job->query + token * job->query_stride + at,
+                                                      .factors = factors,
+                                                      .count = dim},
+                                            .output = job->output + token * job->output_stride + at,
+                                            .end = job->position_first + token + 1};
+        head = head + 1 < group ? head + 1 : 0;
+        token += head == 0;
+    }
+    round_queries(t, dim);
+    _mm512_store_ps(t->maxima, _mm512_set1_ps(-INFINITY));
+    _mm512_store_ps(t->totals, _mm512_setzero_ps());
+    memset(t->outputs, 0, (size_t)t->count * t->tiles * TILE_ROWS * sizeof(float));
+}
+
+/* Scores of the rows with the first tiles of positions of a block. */
+static ALWAYS_INLINE void score(const struct attention_job *job, const struct attention_tiles *t,
+                                size_t head_at, uint32_t page_first, uint32_t tiles, const uint32_t steps)
+{
+    if (steps == 1) /* loading them again for each tile of positions would take as long as all the rest */
+        _tile_loadd(4, t->queries, STRIDE);
+    for (uint32_t tile = 0; tile < tiles; tile++) {
+        const uint8_t *keys = (const uint8_t *)job->pages[page_first + tile / PAGE_TILES] + head_at +
+                              (size_t)(tile % PAGE_TILES) * TILE_BYTES;
+        _tile_zero(0);
+        for (uint32_t step = 0; step < steps; step++, keys += (size_t)PAGE_TILES * TILE_BYTES) {
+            if (steps > 1)
+                _tile_loadd(4, t->queries + (size_t)step * TILE_BYTES, STRIDE);
+            _tile_loadd(6, keys, STRIDE);
+            _tile_dpbssd(0, 4, 6);
+        }
+        _tile_stored(0, t->scores + (size_t)tile * TILE_ROWS, BLOCK_POSITIONS * sizeof *t->scores);
+    }
+}
+
+static ALWAYS_INLINE __m512 widened(const uint16_t *bf16)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(
+        _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)bf16)), 16));
+}
+
+static ALWAYS_INLINE void read_scales(const struct attention_job *job, struct attention_tiles *t,
+                                      size_t head_at, uint32_t page_first, uint32_t pages)
+{
+    for (uint32_t page = 0; page < pages; page++) {
+        const uint16_t *scales =
+            (const uint16_t *)(const void *)((const uint8_t *)job->pages[page_first + page] + head_at +
+                                             scales_at(job->head_dim));
+        const uint32_t at = page * KV_PAGE_TOKENS;
+        for (uint32_t i = 0; i < KV_PAGE_TOKENS; i += TILE_ROWS) {
+            _mm512_store_ps(t->key_scales + at + i, widened(scales + i));
+            _mm512_store_ps(t->value_scales + at + i, widened(scales + KV_PAGE_TOKENS + i));
         }
     }
 }
 
+/* Factors for a row that sees so many positions of the block: the largest scale among these takes a weight of
+ * 1 to WEIGHT_LARGEST. Returns what digits are then worth. */
+static ALWAYS_INLINE float find_factors(const float *scales, uint32_t seen, const uint32_t pages,
+                                        float *factors)
+{
+    __m512i largest = _mm512_setzero_si512();
+    for (uint32_t i = 0; i < pages * KV_PAGE_TOKENS; i += TILE_ROWS)
+        largest = _mm512_mask_max_epi32(largest, mask_of(seen > i ? seen - i : 0), largest,
+                                        _mm512_load_si512((const void *)(scales + i)));
+    const float scale = float_of(_mm512_reduce_max_epi32(largest)); /* NaN if one is */
+    const __m512 factor = _mm512_set1_ps(scale > 0.0f ? (float)WEIGHT_LARGEST / scale : 0.0f);
+    for (uint32_t i = 0; i < pages * KV_PAGE_TOKENS; i += TILE_ROWS) {
+        const __mmask16 mask = mask_of(seen > i ? seen - i : 0);
+        _mm512_store_ps(factors + i, _mm512_mul_ps(_mm512_maskz_load_ps(mask, scales + i), factor));
+    }
+    return scale / (float)WEIGHT_LARGEST;
+}
+
+/* 2^x for x <= 0 within 1e-4; +0 for -infinity; NaN stays. */
+static ALWAYS_INLINE __m512 power_of_two(__m512 x)
+{
+    const __m512 f = _mm512_reduce_ps(x, 1); /* x - floor(x); 0 for infinities */
+    __m512 power = _mm512_fmadd_ps(_mm512_set1_ps(0.0781455737f), f, _mm512_set1_ps(0.226173572f));
+    power = _mm512_fmadd_ps(power, f, _mm512_set1_ps(0.695556856f));
+    power = _mm512_fmadd_ps(power, f, _mm512_set1_ps(1.0f));
+    return _mm512_scalef_ps(power, x);
+}
+
+static uint32_t seen_of(const struct attention_tiles *t, uint32_t row, uint32_t first)
+{
+    return t->rows[row].end > first ? t->rows[row].end - first : 0;
+}
+
+/* Makes F32 of a row's scores; what the row does not see becomes -infinity. Returns the largest. */
+static ALWAYS_INLINE __m512 scale_scores(const struct attention_tiles *t, uint32_t row, uint32_t seen,
+                                         const uint32_t pages)
+{
+    __m512 highest = _mm512_set1_ps(-INFINITY);
+    int32_t *scores = t->scores + (size_t)row * BLOCK_POSITIONS;
+    for (uint32_t i = 0; i < pages * KV_PAGE_TOKENS; i += TILE_ROWS) {
+        __m512 score = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(scores + i)),
+                                     _mm512_load_ps(t->key_scales + i));
+        if (seen < i + TILE_ROWS)
+            score = _mm512_mask_mov_ps(_mm512_set1_ps(-INFINITY), mask_of(seen > i ? seen - i : 0), score);
+        highest = _mm512_max_ps(highest, score);
+        _mm512_store_ps(scores + i, score);
+    }
+    return highest;
+}
+
 /* The rows' largest scores so far; what they summed before is scaled to these. */
-static ALWAYS_INLINE void raise_maxima(struct attention_tiles *t, uint32_t half, uint32_t rows,
-                                       uint32_t pages, bool some_before)
+static ALWAYS_INLINE void raise_maxima(struct attention_tiles *t, uint32_t rows, uint32_t first,
+                                       const uint32_t pages)
 {
     __m512 highest[TILE_ROWS];
     for (uint32_t row = 0; row < TILE_ROWS; row++)
-        highest[row] = _mm512_set1_ps(-INFINITY);
-    for (uint32_t row = 0; row < rows; row++) {
-        const float *scores = t->scores[half * BLOCK_TILES] + (size_t)row * TILE_ROWS;
-        for (uint32_t i = 0; i < 2 * pages; i++, scores += TILE_VALUES)
-            highest[row] = _mm512_max_ps(highest[row], _mm512_load_ps(scores));
-    }
-    const __m512 before = _mm512_load_ps(t->maxima + (size_t)half * TILE_ROWS);
-    const __m512 maxima = _mm512_max_ps(before, largest_of_rows(highest));
-    _mm512_store_ps(t->maxima + (size_t)half * TILE_ROWS, maxima);
-    const __mmask16 raised = _mm512_cmp_ps_mask(before, maxima, _CMP_NEQ_UQ);
-    if (!some_before || raised == 0)
+        highest[row] =
+            row < rows ? scale_scores(t, row, seen_of(t, row, first), pages) : _mm512_set1_ps(-INFINITY);
+    const __m512 before = _mm512_load_ps(t->maxima);
+    const __m512 largest = _mm512_mul_ps(largest_of_rows(highest), _mm512_load_ps(t->query_scales));
+    const __m512 maxima = _mm512_max_ps(before, largest);
+    _mm512_store_ps(t->maxima, maxima);
+    const uint32_t raised = _mm512_cmp_ps_mask(before, maxima, _CMP_NEQ_UQ) & ((1u << rows) - 1);
+    if (first == 0 || raised == 0)
         return;
     _Alignas(CACHE_LINE) float corrections[TILE_ROWS];
     const __m512 correction = power_of_two(_mm512_sub_ps(before, maxima));
-    float *totals = t->totals + (size_t)half * TILE_ROWS;
-    _mm512_store_ps(totals, _mm512_mul_ps(_mm512_load_ps(totals), correction));
+    _mm512_store_ps(t->totals, _mm512_mul_ps(_mm512_load_ps(t->totals), correction));
     _mm512_store_ps(corrections, correction);
     for (uint32_t row = 0; row < rows; row++) {
         const __m512 factor = _mm512_set1_ps(corrections[row]);
-        float *output = t->outputs[half * t->tiles] + (size_t)row * TILE_ROWS;
-        for (uint32_t i = 0; (raised >> row & 1) != 0 && i < t->tiles; i++, output += TILE_VALUES)
+        float *output = t->outputs + (size_t)row * t->tiles * TILE_ROWS;
+        for (uint32_t i = 0; (raised >> row & 1) != 0 && i < t->tiles; i++, output += TILE_ROWS)
             _mm512_store_ps(output, _mm512_mul_ps(_mm512_load_ps(output), factor));
     }
 }
 
+/* Weights of 64 positions become digits. Returns their sum. */
+static ALWAYS_INLINE __m512 soften_page(const int32_t *scores, __m512 scale, __m512 maximum,
+                                        const float *factors, uint8_t *digits, const bool narrow)
+{
+    const __m512 whole = _mm512_set1_ps(0x1p23f); /* added, it leaves the whole number in the lowest bits */
+    __m512 weights[FOUR];
+    __m512i numbers[FOUR];
+    for (uint32_t j = 0; j < FOUR; j++) {
+        const size_t at = (size_t)j * TILE_ROWS;
+        weights[j] = power_of_two(_mm512_fmsub_ps(_mm512_load_ps(scores + at), scale, maximum));
+        numbers[j] = _mm512_castps_si512(_mm512_fmadd_ps(weights[j], _mm512_load_ps(factors + at), whole));
+    }
+    const __m512i even = _mm512_mask_blend_epi16(0xaaaaaaaau, numbers[0], _mm512_slli_epi32(numbers[2], 16));
+    const __m512i odd = _mm512_mask_blend_epi16(0xaaaaaaaau, numbers[1], _mm512_slli_epi32(numbers[3], 16));
+    const __mmask64 upper = 0xaaaaaaaaaaaaaaaaull; /* bytes of 16 bits */
+    _mm512_store_si512(digits, _mm512_mask_blend_epi8(upper, _mm512_srli_epi16(even, WEIGHT_LOW_BITS), odd));
+    _mm512_store_si512(digits + low_row(narrow) * STRIDE,
+                       _mm512_mask_blend_epi8(upper, even, _mm512_slli_epi16(odd, WEIGHT_LOW_BITS)));
+    return _mm512_add_ps(_mm512_add_ps(weights[0], weights[1]), _mm512_add_ps(weights[2], weights[3]));
+}
+
 /* Scores of up to 16 rows to weights. All maxima come first, since the exponentials of a row that waits for
  * its own would fill the processor's window and keep out the next row's. */
-static ALWAYS_INLINE void soften(struct attention_tiles *t, uint32_t half, uint32_t rows, uint32_t first,
-                                 const uint32_t pages)
+static ALWAYS_INLINE void soften(struct attention_tiles *t, uint32_t rows, uint32_t first,
+                                 const uint32_t pages, const bool narrow)
 {
-    if (t->ends[half * TILE_ROWS] < first + pages * KV_PAGE_TOKENS) /* ends never fall from row to row */
-        hide_unseen(t, half, rows, first, pages);
-    raise_maxima(t, half, rows, pages, first > 0);
-    __m512 sums[TILE_ROWS];
+    raise_maxima(t, rows, first, pages);
+    if (seen_of(t, rows - 1, first) >= BLOCK_POSITIONS)
+        t->unit = find_factors(t->value_scales, BLOCK_POSITIONS, pages, t->factors);
+    uint32_t seen_before = BLOCK_POSITIONS;
+    float unit_seen = 0.0f;
+    __m512 totals[TILE_ROWS];
     for (uint32_t row = 0; row < TILE_ROWS; row++)
-        sums[row] = _mm512_setzero_ps();
+        totals[row] = _mm512_setzero_ps();
     for (uint32_t row = 0; row < rows; row++) {
-        const float *scores = t->scores[half * BLOCK_TILES] + (size_t)row * TILE_ROWS;
-        uint16_t *weights = t->weights[half * BLOCK_PAGES] + (size_t)row * STEP_DIMENSIONS;
-        const __m512 shift = _mm512_set1_ps(t->maxima[half * TILE_ROWS + row]);
+        const uint32_t seen = seen_of(t, row, first);
+        const bool whole = seen >= BLOCK_POSITIONS;
+        if (!whole && seen != seen_before) {
+            unit_seen = find_factors(t->value_scales, seen, pages, t->factors_seen);
+            seen_before = seen;
+        }
+        t->units[row] = whole ? t->unit : unit_seen;
+        const __m512 scale = _mm512_set1_ps(t->query_scales[row]), maximum = _mm512_set1_ps(t->maxima[row]);
         for (uint32_t page = 0; page < pages; page++) {
-            const __m512 low = power_of_two(_mm512_sub_ps(_mm512_load_ps(scores), shift));
-            const __m512 high = power_of_two(_mm512_sub_ps(_mm512_load_ps(scores + TILE_VALUES), shift));
-            sums[row] = _mm512_add_ps(sums[row], _mm512_add_ps(low, high));
-            _mm512_store_si512(weights, (__m512i)_mm512_cvtne2ps_pbh(high, low));
-            scores += (size_t)2 * TILE_VALUES;
-            weights += TILE_VALUES * PAIR;
-        }
-    }
-    float *totals = t->totals + (size_t)half * TILE_ROWS;
-    _mm512_store_ps(totals, _mm512_add_ps(_mm512_load_ps(totals), sum_of_rows(sums)));
-}
-
-/* Adds the weighted values of a block's pages to the outputs. */
-static void blend(const struct attention_job *job, const struct attention_tiles *t, size_t values_at,
-                  uint32_t page_first, uint32_t pages, bool both)
-{
-    for (uint32_t tile = 0; tile < t->tiles; tile += 2) {
-        for (uint32_t half = 0; half < (both ? 2u : 1u); half++) {
-            float *output = t->outputs[half * t->tiles + tile];
-            if (page_first > 0) {
-                _tile_loadd(0, output, STRIDE);
-                _tile_loadd(1, output + TILE_VALUES, STRIDE);
+            uint8_t *digits = t->weights[page] + (size_t)row * STRIDE;
+            if (seen > page * KV_PAGE_TOKENS) {
+                const __m512 sum = soften_page(
+                    t->scores + (size_t)row * BLOCK_POSITIONS + page * KV_PAGE_TOKENS, scale, maximum,
+                    (whole ? t->factors : t->factors_seen) + page * KV_PAGE_TOKENS, digits, narrow);
+                totals[row] = _mm512_add_ps(totals[row], sum);
             } else {
-                _tile_zero(0);
-                _tile_zero(1);
+                _mm512_store_si512(digits, _mm512_setzero_si512());
+                _mm512_store_si512(digits + low_row(narrow) * STRIDE, _mm512_setzero_si512());
             }
-            for (uint32_t page = 0; page < pages; page++) {
-                const uint8_t *values =
-                    (const uint8_t *)job->pages[page_first + page] + values_at + (size_t)tile * TILE_BYTES;
-                _tile_loadd(4, t->weights[half * BLOCK_PAGES + page], STRIDE);
-                _tile_loadd(6, values, STRIDE);
-                _tile_dpbf16ps(0, 4, 6);
-                _tile_loadd(6, values + TILE_BYTES, STRIDE);
-                _tile_dpbf16ps(1, 4, 6);
-            }
-            _tile_stored(0, output, STRIDE);
-            _tile_stored(1, output + TILE_VALUES, STRIDE);
         }
     }
+    _mm512_store_ps(t->totals, _mm512_add_ps(_mm512_load_ps(t->totals), sum_of_rows(totals)));
 }
 
-static void end_rows(const struct attention_job *job, const struct attention_tiles *t, uint32_t kv_head,
-                     uint32_t row_first, uint32_t count)
+static ALWAYS_INLINE void load_digits(const uint8_t *digits, const bool narrow)
 {
-    const uint32_t group = job->heads / job->kv_heads, dim = job->head_dim;
-    for (uint32_t i = 0; i < count; i++) {
-        const uint32_t token = job->token_first + (row_first + i) / group;
-        const uint32_t head = kv_head * group + (row_first + i) % group;
-        float *output = job->output + token * job->output_stride + (size_t)head * dim;
-        const __m512 factor = _mm512_set1_ps(1.0f / t->totals[i]);
-        for (uint32_t d = 0; d < dim; d += TILE_ROWS) {
-            const float *sums =
-                t->outputs[i / TILE_ROWS * t->tiles + d / TILE_ROWS] + (size_t)(i % TILE_ROWS) * TILE_ROWS;
-            _mm512_mask_storeu_ps(output + d, mask_of(dim - d), _mm512_mul_ps(_mm512_load_ps(sums), factor));
+    _tile_loadd(4, digits, STRIDE);
+    if (!narrow)
+        _tile_loadd(5, digits + TILE_BYTES, STRIDE);
+}
+
+/* The digits of what the weights make of a block's values. */
+static ALWAYS_INLINE void weigh(const struct attention_job *job, const struct attention_tiles *t,
+                                size_t values_at, uint32_t page_first, const uint32_t pages,
+                                const bool narrow)
+{
+    const size_t width = (size_t)t->tiles * TILE_ROWS;
+    const uint8_t *values = (const uint8_t *)job->pages[page_first] + values_at;
+    const uint8_t *more = pages > 1 ? (const uint8_t *)job->pages[page_first + 1] + values_at : NULL;
+    load_digits(t->weights[0], narrow);
+    if (pages > 1) {
+        _tile_loadd(2, t->weights[1], STRIDE);
+        if (!narrow)
+            _tile_loadd(3, t->weights[1] + TILE_BYTES, STRIDE);
+    }
+    for (uint32_t tile = 0; tile < t->tiles; tile++) {
+        _tile_zero(0);
+        if (!narrow)
+            _tile_zero(1);
+        _tile_loadd(6, values + (size_t)tile * TILE_BYTES, STRIDE);
+        _tile_dpbusd(0, 4, 6);
+        if (!narrow)
+            _tile_dpbusd(1, 5, 6);
+        if (pages > 1) {
+            _tile_loadd(7, more + (size_t)tile * TILE_BYTES, STRIDE);
+            _tile_dpbusd(0, 2, 7);
+            if (!narrow)
+                _tile_dpbusd(1, 3, 7);
+        }
+        int32_t *sums = t->sums + (size_t)tile * TILE_ROWS;
+        _tile_stored(0, sums, width * sizeof *sums);
+        if (!narrow)
+            _tile_stored(1, sums + ROWS * width, width * sizeof *sums);
+    }
+}
+
+/* Adds the weighted values of a block to the outputs of the rows that see some of them. */
+static ALWAYS_INLINE void blend(const struct attention_tiles *t, uint32_t first, const bool narrow)
+{
+    const size_t width = (size_t)t->tiles * TILE_ROWS;
+    for (uint32_t row = 0; row < t->count; row++) {
+        if (seen_of(t, row, first) == 0)
+            continue;
+        const __m512 unit = _mm512_set1_ps(t->units[row]);
+        const int32_t *sums = t->sums + row * width;
+        float *output = t->outputs + row * width;
+        for (uint32_t i = 0; i < t->tiles; i++, sums += TILE_ROWS, output += TILE_ROWS) {
+            const __m512i high = _mm512_load_si512(sums);
+            const __m512i low = _mm512_load_si512(sums + low_row(narrow) * width);
+            const __m512i sum = _mm512_add_epi32(_mm512_slli_epi32(high, WEIGHT_LOW_BITS), low);
+            _mm512_store_ps(output, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), unit, _mm512_load_ps(output)));
         }
     }
 }
 
-static void attend_rows(const struct attention_job *job, struct attention_tiles *t, uint32_t kv_head,
+static ALWAYS_INLINE void end_rows(const struct attention_tiles *t, uint32_t dim)
+{
+    _Alignas(CACHE_LINE) float factors[TILE_ROWS];
+    _mm512_store_ps(factors, _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_load_ps(t->totals)));
+    for (uint32_t row = 0; row < t->count; row++) {
+        const float *sums = t->outputs + (size_t)row * t->tiles * TILE_ROWS;
+        const __m512 factor = _mm512_set1_ps(factors[row]);
+        for (uint32_t d = 0; d < dim; d += TILE_ROWS)
+            _mm512_mask_storeu_ps(t->rows[row].output + d, mask_of(dim - d),
+                                  _mm512_mul_ps(_mm512_load_ps(sums + d), factor));
+    }
+}
+
+/* Up to 16 rows. */
+static ALWAYS_INLINE void attend_rows(const struct attention_job *job, struct attention_tiles *t,
+                                      uint32_t kv_head, uint32_t row_first, uint32_t count, const bool narrow)
+{
+    const size_t head_at = head_bytes(job->head_dim) * kv_head,
+                 values_at = head_at + key_bytes(job->head_dim);
+    t->count = count;
+    begin_rows(job, t, kv_head, row_first);
+    const uint32_t end = t->rows[count - 1].end; /* rows are in order of their tokens */
+    for (uint32_t first = 0; first < end; first += BLOCK_POSITIONS) {
+        const uint32_t left = end - first < BLOCK_POSITIONS ? end - first : BLOCK_POSITIONS;
+        const uint32_t tiles = (left + TILE_ROWS - 1) / TILE_ROWS, page = first / KV_PAGE_TOKENS;
+        const bool both = left > KV_PAGE_TOKENS;
+        /* Constants, where they can be, make loops straight code. */
+        if (t->steps == 1)
+            score(job, t, head_at, page, tiles, 1);
+        else
+            score(job, t, head_at, page, tiles, t->steps);
+        read_scales(job, t, head_at, page, both ? 2 : 1);
+        if (count == ROWS && both)
+            soften(t, ROWS, first, 2, narrow);
+        else if (count == ROWS)
+            soften(t, ROWS, first, 1, narrow);
+        else if (both)
+            soften(t, count, first, 2, narrow);
+        else
+            soften(t, count, first, 1, narrow);
+        if (both)
+            weigh(job, t, values_at, page, 2, narrow);
+        else
+            weigh(job, t, values_at, page, 1, narrow);
+        blend(t, first, narrow);
+    }
+    end_rows(t, job->head_dim);
+}
+
+static void attend_wide(const struct attention_job *job, struct attention_tiles *t, uint32_t kv_head,
                         uint32_t row_first, uint32_t count)
 {
-    const size_t head_at = head_bytes(job->head_dim) * kv_head;
-    const bool both = count > TILE_ROWS;
-    begin_rows(job, t, kv_head, row_first, count);
-    const uint32_t end = t->ends[count - 1]; /* rows are in order of their tokens */
-    for (uint32_t first = 0; first < end; first += BLOCK_POSITIONS) {
-        const uint32_t left = end - first;
-        const uint32_t pages =
-            left >= BLOCK_POSITIONS ? BLOCK_PAGES : (left + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS;
-        score(job, t, head_at, first / KV_PAGE_TOKENS, pages, both);
-        for (uint32_t row = 0, rows = TILE_ROWS; row < count; row += TILE_ROWS) {
-            rows = count - row < TILE_ROWS ? count - row : TILE_ROWS;
-            if (pages == BLOCK_PAGES && rows == TILE_ROWS) /* so that these loops are straight code */
-                soften(t, row / TILE_ROWS, TILE_ROWS, first, BLOCK_PAGES);
-            else
-                soften(t, row / TILE_ROWS, rows, first, pages);
-        }
-        blend(job, t, head_at + key_bytes(job->head_dim), first / KV_PAGE_TOKENS, pages, both);
-    }
-    end_rows(job, t, kv_head, row_first, count);
+    attend_rows(job, t, kv_head, row_first, count, false);
+}
+
+static void attend_narrow(const struct attention_job *job, struct attention_tiles *t, uint32_t kv_head,
+                          uint32_t row_first, uint32_t count)
+{
+    attend_rows(job, t, kv_head, row_first, count, true);
 }
 
 void amx_attention(const struct attention_job *job)
 {
-    struct attention_tiles t = {.steps = key_steps(job->head_dim), .tiles = value_tiles(job->head_dim)};
-    uint8_t *scratch = job->scratch;
-    t.queries = (uint16_t(*)[TILE_VALUES * PAIR])(void *)scratch;
-    t.weights = t.queries + (size_t)2 * t.steps;
-    t.scores = (float(*)[TILE_VALUES])(void *)(t.weights + (size_t)2 * BLOCK_PAGES);
-    t.outputs = t.scores + (size_t)2 * BLOCK_TILES;
-    /* Dimensions that are missing to a whole step stay 0. Rows that hold no token may hold anything: a tile
-     * product's rows do not touch each other. */
-    if (job->head_dim % STEP_DIMENSIONS != 0)
-        memset(t.queries, 0, (size_t)2 * t.steps * TILE_BYTES);
+    struct attention_tiles t; /* not cleared: that would take a tenth of a decoding token's time */
+    t.steps = key_steps(job->head_dim);
+    t.tiles = value_tiles(job->head_dim);
+    t.weights = job->scratch;
+    t.scores = (int32_t *)(void *)(t.weights + BLOCK_PAGES);
+    t.sums = t.scores + (size_t)ROWS * BLOCK_POSITIONS;
+    t.outputs = (float *)(void *)(t.sums + (size_t)2 * t.tiles * TILE_VALUES);
+    t.queries = (uint8_t *)(t.outputs + (size_t)t.tiles * TILE_VALUES);
+    /* Rows that hold no token may hold anything: a tile product's rows do not touch each other. */
     amx_configure();
     const uint32_t rows = (job->token_end - job->token_first) * (job->heads / job->kv_heads);
-    for (uint32_t kv_head = job->kv_head_first; kv_head < job->kv_head_end; kv_head++)
-        for (uint32_t row = 0; row < rows; row += ROWS)
-            attend_rows(job, &t, kv_head, row, rows - row < ROWS ? rows - row : ROWS);
+    for (uint32_t kv_head = job->kv_head_first; kv_head < job->kv_head_end; kv_head++) {
+        for (uint32_t row = 0; row < rows; row += ROWS) {
+            const uint32_t count = rows - row < ROWS ? rows - row : ROWS;
+            (count <= NARROW_ROWS ? attend_narrow : attend_wide)(job, &t, kv_head, row, count);
+        }
+    }
     _tile_release();
 }
 

@@ -4,8 +4,8 @@
 
 #include "infer/cpu/kernels.h"
 
-/* Positions of one step of the streaming softmax in F32: a page. */
-enum { ATTENTION_BLOCK = KV_PAGE_TOKENS };
+/* Positions of one step of the streaming softmax in F32: pages hold whole ones. */
+enum { ATTENTION_BLOCK = 32 };
 
 extern const struct kernels kernels_ref;
 #if defined(__x86_64__)

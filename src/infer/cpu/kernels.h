@@ -72,17 +72,19 @@ struct matmul_job {
 
 /* Where a sequence's keys and values lie: pages of KV_PAGE_TOKENS positions, and in a page one area for each
  * layer, laid out as the kernel set wants. */
-enum { KV_PAGE_TOKENS = 32 };
+enum { KV_PAGE_TOKENS = 64 };
 struct kv_layout {
     uint32_t kv_heads, head_dim;
+    const float *key_factors; /* (kv_heads, head_dim): what keys are multiplied by; NULL: nothing */
 };
 
 /* Causal grouped-query attention of one sequence's new tokens, over its paged KV cache. */
 struct attention_job {
     const float *query; /* (tokens, heads * head_dim); RoPE applied */
     size_t query_stride;
-    uint32_t tokens;         /* new tokens of this sequence in the batch */
-    uint32_t position_first; /* of the first of them; token i sees positions 0 .. position_first + i */
+    const float *query_factors; /* (kv_heads, head_dim): 1 / key_factors, for the query; NULL: none */
+    uint32_t tokens;            /* new tokens of this sequence in the batch */
+    uint32_t position_first;    /* of the first of them; token i sees positions 0 .. position_first + i */
     uint32_t heads, kv_heads, head_dim;
     const void *const *pages; /* page p's area of this layer holds positions p * KV_PAGE_TOKENS ...; the new
                                  tokens' K and V are already there */
@@ -112,6 +114,9 @@ struct kernels {
     void (*prepare)(const struct prepare_job *job);
     void (*matmul)(const struct matmul_job *job);
 
+    /* Whether attention rounds keys, so that it makes use of key_factors and query_factors; sets that do not
+     * ignore them. */
+    bool rounds_keys;
     size_t (*kv_bytes)(const struct kv_layout *layout); /* of one layer's area in a page; a multiple of 64 */
     /* Stores one position's K and V, each (kv_heads, head_dim), at slot 0..KV_PAGE_TOKENS-1 of an area. Areas
      * begin zeroed, and positions are written in order. */

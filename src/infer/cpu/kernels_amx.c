@@ -3,6 +3,7 @@
 
 #include "infer/cpu/attention_amx.h"
 #include "infer/cpu/kernel_sets.h"
+#include "infer/cpu/kv_amx.h"
 #include "infer/cpu/matmul_amx.h"
 #include "infer/cpu/packing.h"
 
@@ -59,6 +60,7 @@ const struct kernels kernels_amx = {
     .matmul = matmul,
     .kv_bytes = amx_kv_bytes,
     .kv_write = amx_kv_write,
+    .rounds_keys = true,
     .attention_scratch_bytes = amx_attention_scratch_bytes,
     .attention = amx_attention,
     .rms_norm = rms_norm,

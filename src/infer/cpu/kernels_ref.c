@@ -135,8 +135,8 @@ static void attend_row(const struct attention_job *job, uint32_t kv_head, uint32
     for (uint32_t first = 0; first <= position; first = end) {
         end = first + ATTENTION_BLOCK;
         uint32_t count = (end <= position ? end : position + 1) - first;
-        const float *keys = kv_f32_keys(job, first / KV_PAGE_TOKENS, kv_head);
-        const float *values = kv_f32_values(job, first / KV_PAGE_TOKENS, kv_head);
+        const float *keys = kv_f32_keys(job, first, kv_head);
+        const float *values = kv_f32_values(job, first, kv_head);
         float weights[ATTENTION_BLOCK];
         float block_maximum = maximum;
         for (uint32_t j = 0; j < count; j++) {

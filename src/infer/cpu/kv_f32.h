@@ -26,15 +26,17 @@ static inline void kv_f32_write(const struct kv_layout *layout, void *area, uint
     }
 }
 
-/* The keys of one head in an area: (KV_PAGE_TOKENS, head_dim); the values likewise. */
-static inline const float *kv_f32_keys(const struct attention_job *job, uint32_t page, uint32_t kv_head)
+/* The keys of one head from a position on, to the end of its page: (positions, head_dim); the values
+ * likewise. */
+static inline const float *kv_f32_keys(const struct attention_job *job, uint32_t position, uint32_t kv_head)
 {
-    return (const float *)job->pages[page] + (size_t)kv_head * KV_PAGE_TOKENS * job->head_dim;
+    const size_t row = (size_t)kv_head * KV_PAGE_TOKENS + position % KV_PAGE_TOKENS;
+    return (const float *)job->pages[position / KV_PAGE_TOKENS] + row * job->head_dim;
 }
 
-static inline const float *kv_f32_values(const struct attention_job *job, uint32_t page, uint32_t kv_head)
+static inline const float *kv_f32_values(const struct attention_job *job, uint32_t position, uint32_t kv_head)
 {
-    return kv_f32_keys(job, page, job->kv_heads + kv_head);
+    return kv_f32_keys(job, position, job->kv_heads + kv_head);
 }
 
 #endif

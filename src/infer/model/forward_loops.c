@@ -119,7 +119,9 @@ static void position_row(const struct row_loop *loop, uint32_t row)
     model->kernels->rope(query, config->heads + config->kv_heads, config->head_dim,
                          model->rope_cosine + angles, model->rope_sine + angles, config->rope_interleaved);
     void *area = kv_sequence_area(f->rows[row].sequence, &f->kv_shape, loop->layer_index, position);
-    model->kernels->kv_write(&f->kv_shape.layout, area, position % KV_PAGE_TOKENS, key, key + f->kv_width);
+    struct kv_layout layout = f->kv_shape.layout;
+    layout.key_factors = model->layers[loop->layer_index].key_balance.keys;
+    model->kernels->kv_write(&layout, area, position % KV_PAGE_TOKENS, key, key + f->kv_width);
 }
 
 void forward_position_rows(struct forward *f, uint32_t layer_index)
@@ -359,6 +361,7 @@ static void attention_task(void *context, size_t index, uint32_t thread)
     const struct attention_job job = {
         .query = f->qkv + (size_t)task->row_first * f->qkv_width,
         .query_stride = f->qkv_width,
+        .query_factors = f->model->layers[loop->layer_index].key_balance.queries,
         .tokens = task->tokens,
         .position_first = task->position_first,
         .heads = config->heads,

@@ -60,6 +60,26 @@ static dobby_code load_qkv_bias(const struct model_file *file, struct model *mod
     return code;
 }
 
+/* After the norm and the biases. */
+static dobby_code load_key_balance(const struct model_file *file, struct model *model, uint32_t layer,
+                                   struct dobby_error *err)
+{
+    const struct model_config *config = &model->config;
+    struct model_layer *out = &model->layers[layer];
+    struct key_balance_source source = {.norm = out->attention_norm,
+                                        .bias = out->qkv_bias,
+                                        .heads = config->heads,
+                                        .kv_heads = config->kv_heads,
+                                        .head_dim = config->head_dim,
+                                        .rope_interleaved = config->rope_interleaved};
+    dobby_code code = model_file_weight(file, WEIGHT_Q, layer, &source.query, err);
+    if (code == DOBBY_OK)
+        code = model_file_weight(file, WEIGHT_K, layer, &source.key, err);
+    if (code == DOBBY_OK)
+        code = key_balance_make(&source, &out->key_balance, err);
+    return code;
+}
+
 static dobby_code load_layer(const struct model_file *file, struct model *model, uint32_t layer,
                              struct dobby_error *err)
 {
@@ -73,6 +93,8 @@ static dobby_code load_layer(const struct model_file *file, struct model *model,
         code = load_norm(file, model, WEIGHT_FFN_NORM, layer, &out->ffn_norm, err);
     if (code == DOBBY_OK && model->config.qkv_bias)
         code = load_qkv_bias(file, model, layer, err);
+    if (code == DOBBY_OK && model->kernels->rounds_keys)
+        code = load_key_balance(file, model, layer, err);
     if (code == DOBBY_OK)
         code = load_matrix(file, model, qkv, 3, false, layer, &out->qkv, err);
     if (code == DOBBY_OK)
@@ -153,6 +175,7 @@ void model_release(struct model *model)
         free(layer->attention_norm);
         free(layer->ffn_norm);
         free(layer->qkv_bias);
+        key_balance_release(&layer->key_balance);
         packed_matrix_release(&layer->qkv);
         packed_matrix_release(&layer->attention_output);
         packed_matrix_release(&layer->gate_up);
@@ -169,8 +192,9 @@ void model_release(struct model *model)
 
 struct kv_shape model_kv_shape(const struct model *model)
 {
-    struct kv_shape shape = {.layers = model->config.layers,
-                             .layout = {model->config.kv_heads, model->config.head_dim}};
+    struct kv_shape shape = {
+        .layers = model->config.layers,
+        .layout = {.kv_heads = model->config.kv_heads, .head_dim = model->config.head_dim}};
     shape.layer_bytes = model->kernels->kv_bytes(&shape.layout);
     return shape;
 }

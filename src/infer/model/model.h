@@ -13,12 +13,14 @@
 #ifndef INFER_MODEL_MODEL_H
 #define INFER_MODEL_MODEL_H
 
+#include "infer/model/key_balance.h"
 #include "infer/model/kv_cache.h"
 
 struct model_layer {
-    float *attention_norm;                 /* (hidden) */
-    struct packed_matrix qkv;              /* ((heads + 2 * kv_heads) * head_dim, hidden): Q, K, V stacked */
-    float *qkv_bias;                       /* ((heads + 2 * kv_heads) * head_dim); NULL: the model has none */
+    float *attention_norm;    /* (hidden) */
+    struct packed_matrix qkv; /* ((heads + 2 * kv_heads) * head_dim, hidden): Q, K, V stacked */
+    float *qkv_bias;          /* ((heads + 2 * kv_heads) * head_dim); NULL: the model has none */
+    struct key_balance key_balance;
     struct packed_matrix attention_output; /* (hidden, heads * head_dim) */
     float *ffn_norm;                       /* (hidden) */
     struct packed_matrix gate_up;          /* (2 * feed_forward, hidden), gated */

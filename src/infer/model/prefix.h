@@ -13,8 +13,8 @@
 
 #include "infer/model/job.h"
 
-/* Shorter ones are not kept: no whole page could be shared. */
-enum { PREFIX_TOKENS_MIN = KV_PAGE_TOKENS };
+/* Shorter ones are not kept: they save less than they cost to find and copy. */
+enum { PREFIX_TOKENS_MIN = 32 };
 
 struct prefix_cache;
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { LAYERS = 3, LAYER_BYTES = 5 * 64, PAGE_BYTES = LAYERS * LAYER_BYTES };
+enum { LAYERS = 3, LAYER_BYTES = 5 * 64, PAGE_BYTES = LAYERS * LAYER_BYTES, PAGE = KV_PAGE_TOKENS };
 static const struct kv_shape shape = {
     .layers = LAYERS, .layout = {.kv_heads = 2, .head_dim = 10}, .layer_bytes = LAYER_BYTES};
 
@@ -20,7 +20,8 @@ static void page_sizes(void **state)
     static const struct {
         uint64_t tokens;
         uint32_t want_pages;
-    } rows[] = {{0, 0}, {1, 1}, {31, 1}, {32, 1}, {33, 2}, {64, 2}, {65, 3}, {1u << 20, 1u << 15}};
+    } rows[] = {{0, 0},        {1, 1},        {PAGE - 1, 1},     {PAGE, 1},
+                {PAGE + 1, 2}, {2 * PAGE, 2}, {2 * PAGE + 1, 3}, {1u << 20, (1u << 20) / PAGE}};
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         assert_int_equal(kv_pages_of(rows[i].tokens), rows[i].want_pages);
 }
@@ -43,10 +44,10 @@ static void pages_are_accounted_exactly(void **state)
     assert_int_equal(kv_pool_bytes_used(pool), 0);
 
     struct kv_sequence a, b, c;
-    assert_ok(kv_sequence_open(pool, 65, &a, &err), &err);
+    assert_ok(kv_sequence_open(pool, 2 * PAGE + 1, &a, &err), &err);
     assert_int_equal(a.page_count, 3);
     assert_int_equal(a.length, 0);
-    assert_ok(kv_sequence_open(pool, 64, &b, &err), &err);
+    assert_ok(kv_sequence_open(pool, 2 * PAGE, &b, &err), &err);
     assert_int_equal(kv_pool_bytes_used(pool), 5 * PAGE_BYTES);
     assert_int_equal(kv_pool_pages_free(pool), 0);
     assert_code(kv_sequence_open(pool, 1, &c, &err), DOBBY_KV_EXHAUSTED);
@@ -56,7 +57,7 @@ static void pages_are_accounted_exactly(void **state)
     kv_sequence_close(pool, &a);
     assert_int_equal(kv_pool_bytes_used(pool), 2 * PAGE_BYTES);
     assert_int_equal(kv_pool_bytes_peak(pool), 5 * PAGE_BYTES);
-    assert_ok(kv_sequence_open(pool, 96, &c, &err), &err);
+    assert_ok(kv_sequence_open(pool, 3 * PAGE, &c, &err), &err);
     kv_sequence_close(pool, &b);
     kv_sequence_close(pool, &c);
     kv_sequence_close(pool, &c); /* a zeroed one is fine */
@@ -96,7 +97,7 @@ static void pages_are_never_shared(void **state)
 static void each_layer_has_its_area_in_each_page(void **state)
 {
     (void)state;
-    enum { TOKENS = 70, PAGES = 3 };
+    enum { PAGES = 3, TOKENS = 2 * PAGE + 6 };
     struct dobby_error err;
     struct kv_pool *pool;
     struct kv_sequence sequence;
@@ -125,7 +126,7 @@ static void areas_begin_zeroed(void **state)
     struct kv_sequence sequence;
     static const char zeros[PAGE_BYTES];
     assert_ok(kv_pool_open(&shape, 10 * PAGE_BYTES, &pool, &err), &err);
-    assert_ok(kv_sequence_open(pool, 320, &sequence, &err), &err);
+    assert_ok(kv_sequence_open(pool, 10 * PAGE, &sequence, &err), &err);
     for (uint32_t page = 0; page < sequence.page_count; page++)
         assert_memory_equal(page_of(&sequence, page), zeros, PAGE_BYTES);
     kv_sequence_close(pool, &sequence);
@@ -150,7 +151,8 @@ static void sequences_share_what_they_have_in_common(void **state)
     (void)state;
     static const struct {
         uint32_t shared, want_pages; /* want_pages: that the second sequence adds to the first */
-    } rows[] = {{0, 4}, {1, 4}, {31, 4}, {32, 3}, {33, 3}, {64, 2}, {70, 2}, {96, 1}};
+    } rows[] = {{0, 4},        {1, 4},        {PAGE - 1, 4},     {PAGE, 3},
+                {PAGE + 1, 3}, {2 * PAGE, 2}, {2 * PAGE + 6, 2}, {3 * PAGE, 1}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct dobby_error err;
         struct kv_pool *pool;
@@ -158,11 +160,11 @@ static void sequences_share_what_they_have_in_common(void **state)
         const uint32_t whole = rows[i].shared / KV_PAGE_TOKENS;
         const bool rest = rows[i].shared % KV_PAGE_TOKENS != 0;
         assert_ok(kv_pool_open(&shape, 8 * PAGE_BYTES, &pool, &err), &err);
-        assert_ok(kv_sequence_open(pool, 100, &a, &err), &err);
-        a.length = 100;
+        assert_ok(kv_sequence_open(pool, 3 * PAGE + 4, &a, &err), &err);
+        a.length = 3 * PAGE + 4;
         for (uint32_t page = 0; page < 4; page++)
             fill(&a, page, (char)(page + 1));
-        assert_ok(kv_sequence_open_shared(pool, 128, &a, rows[i].shared, &b, &err), &err);
+        assert_ok(kv_sequence_open_shared(pool, 4 * PAGE, &a, rows[i].shared, &b, &err), &err);
         assert_int_equal(b.length, rows[i].shared);
         assert_int_equal(kv_pool_bytes_used(pool), (4 + rows[i].want_pages) * PAGE_BYTES);
         assert_int_equal(kv_sequence_pages_own(&b), rows[i].want_pages);
@@ -193,11 +195,11 @@ static void tainted_pages_are_cleaned_when_the_last_holder_goes(void **state)
     struct kv_pool *pool;
     struct kv_sequence a, b;
     assert_ok(kv_pool_open(&shape, PAGES * PAGE_BYTES, &pool, &err), &err);
-    assert_ok(kv_sequence_open(pool, 64, &a, &err), &err);
-    a.length = 64;
+    assert_ok(kv_sequence_open(pool, 2 * PAGE, &a, &err), &err);
+    a.length = 2 * PAGE;
     fill(&a, 0, 5);
     fill(&a, 1, 5);
-    assert_ok(kv_sequence_open_shared(pool, 96, &a, 32, &b, &err), &err);
+    assert_ok(kv_sequence_open_shared(pool, 3 * PAGE, &a, PAGE, &b, &err), &err);
     kv_sequence_taint(&a);
     kv_sequence_close(pool, &a);
     assert_filled(&b, 0, 5);

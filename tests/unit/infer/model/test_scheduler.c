@@ -92,7 +92,7 @@ static void all_requests_end_under_tight_memory(void **state)
 static void what_cannot_be_done_is_refused(void **state)
 {
     (void)state;
-    struct scheduler *scheduler = open_scheduler(2, 4);
+    struct scheduler *scheduler = open_scheduler(2, 3);
     static const struct {
         const char *name;
         size_t token_count;
@@ -104,8 +104,8 @@ static void what_cannot_be_done_is_refused(void **state)
         {"too much to generate", 5, LIMIT_GENERATED_TOKENS + 1, DOBBY_INVALID_ARGUMENT},
         {"longer than the context", 200, TINY_POSITIONS - 199, DOBBY_CONTEXT_EXCEEDED},
         {"longer than the context by far", 200, LIMIT_GENERATED_TOKENS, DOBBY_CONTEXT_EXCEEDED},
-        {"more than the KV cache", 100, 29, DOBBY_KV_EXHAUSTED},
-        {"just the KV cache", 100, 28, DOBBY_OK},
+        {"more than the KV cache", 100, 3 * KV_PAGE_TOKENS - 99, DOBBY_KV_EXHAUSTED},
+        {"just the KV cache", 100, 3 * KV_PAGE_TOKENS - 100, DOBBY_OK},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         const dobby_code code = submit(scheduler, 1, rows[i].token_count, rows[i].tokens_max);

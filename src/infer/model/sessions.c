@@ -1,10 +1,10 @@
 #include "infer/model/sessions.h"
 
 enum { REST_WINDOWS = 30, DIRECTIONS = 2, STEP_LEAST = 4 };
-static const int64_t settle_ns = 500 * 1000000;
-static const int64_t window_ns = 1000 * 1000000;
-/* What a larger number must yield and a smaller one may cost: above what one window differs from the next. */
-static const double gain_wanted = 1.03, loss_allowed = 0.995;
+static const int64_t settle_ns = 1000 * 1000000;
+static const int64_t window_ns = 2000 * 1000000ll; /* sequences that began together make waves of seconds */
+/* A larger number need only cost nothing. A smaller one must yield more than windows differ by chance. */
+static const double more_wanted = 1.0, fewer_wanted = 1.05;
 
 void session_tuner_init(struct session_tuner *tuner, uint32_t most, bool adaptive)
 {
@@ -60,7 +60,7 @@ static void decide(struct session_tuner *tuner, double rate, int64_t now_ns)
         probe(tuner, now_ns);
         return;
     }
-    if (rate >= tuner->base_rate * (tuner->up ? gain_wanted : loss_allowed)) {
+    if (rate >= tuner->base_rate * (tuner->up ? more_wanted : fewer_wanted)) {
         tuner->base = tuner->now;
         tuner->base_rate = rate;
         tuner->failed = 0;

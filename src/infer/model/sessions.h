@@ -6,7 +6,8 @@
  *   MEASURING -> RESTING     [no neighbour is better: leave it for a while]
  *   RESTING   -> MEASURING   [the while is over]
  *
- * More sequences cost memory and latency, so they have to yield something; fewer only must not cost much.
+ * Where the difference is small it is for more: they fill a pass with rows, and what they cost is memory that a
+ * limit bounds. Were it for fewer, the chance in each window's rate would lead there, step by step.
  * After a change nothing is measured for a while: newly admitted prompts run at another speed than decoding.
  * Only windows count in which requests waited all the time. It changes no output, so it may depend on time.
  */
@@ -17,7 +18,7 @@
 #include <stdint.h>
 
 enum {
-    SESSIONS_FIRST = 32, /* a good number nearly everywhere: the weights' cost is spread by then */
+    SESSIONS_FIRST = 128, /* the best number nearly everywhere: passes are full of rows by then */
     SESSIONS_LEAST = 8   /* fewer never pay */
 };
 

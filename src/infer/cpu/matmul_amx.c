@@ -101,7 +101,7 @@ struct scratch {
     uint8_t *unpacked;              /* (UNPACKED_BYTES): INT4, a slice as INT8 */
 };
 enum { UNPACKED_BYTES = INT8_ONE_GROUP_COLUMNS / TILE_STEP_BYTES * TILE_BLOCK_BYTES };
-static_assert((int)INT8_ONE_GROUP_COLUMNS >= (int)INT8_GROUP_COLUMNS, "the longest slice");
+static_assert((int)INT8_ONE_GROUP_COLUMNS >= (int)INT8_GROUP_COLUMNS_MOST, "the longest slice");
 enum { WAITING_BLOCKS = SLICED_PANELS * SLICED_TOKENS / TILE_TOKENS };
 static_assert((int)WAITING_BLOCKS >= (int)(PART_TOKENS / TILE_TOKENS), "one panel's blocks wait there too");
 

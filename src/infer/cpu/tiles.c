@@ -29,8 +29,8 @@ dobby_code packed_rows_new(enum product product, uint32_t tokens_max, uint32_t c
     const uint32_t tokens = (tokens_max + TILE_TOKENS - 1) / TILE_TOKENS * TILE_TOKENS;
     const size_t value_bytes =
         (size_t)(tokens / TILE_TOKENS) * tile_steps(product, columns_max) * TILE_BLOCK_BYTES;
-    /* One scale for each 512 columns is the most that a row of any width up to columns_max has. */
-    const size_t groups = columns_max / INT8_GROUP_COLUMNS + 1;
+    /* One scale for so many columns is the most that a row of any width up to columns_max has. */
+    const size_t groups = columns_max / INT8_GROUP_COLUMNS_LEAST + 1;
     *out = (struct packed_rows){.product = product, .tokens_max = tokens, .columns_max = columns_max};
     out->values = memory_allocate(value_bytes);
     out->scales = aligned_alloc(ALIGNMENT, groups * tokens * sizeof *out->scales);

@@ -37,10 +37,11 @@ enum {
     TILE_BLOCK_BYTES = 32 * TILE_STEP_BYTES, /* one step of 32 tokens or of 32 outputs */
     TILE_BYTES = TILE_BLOCK_BYTES / 2,
     /* INT8: up to this many columns share one scale a row. Longer rows (the feed-forward's) hold outliers
-     * that would cost the other columns their precision, so they have one scale a group. A panel's group is
-     * 16 KB: it stays in L1 while the rows stream by. */
+     * that would cost the other columns their precision, so they have one scale a group, all of about the same
+     * size. A panel's group is 16 to 22 KB: it stays in L1 while the rows stream by. */
     INT8_ONE_GROUP_COLUMNS = 1024,
-    INT8_GROUP_COLUMNS = 512,
+    INT8_GROUP_COLUMNS_LEAST = 512,
+    INT8_GROUP_COLUMNS_MOST = 704,
     INT4_GROUP_COLUMNS = 32, /* that share a multiplier, as Q4_0's share a scale */
     INT4_STEP_BYTES = TILE_BLOCK_BYTES / 2,
     INT4_PAIR_BYTES = 64, /* the same eight columns of 16 outputs */
@@ -67,7 +68,11 @@ static inline uint32_t tile_steps(enum product product, uint32_t columns)
 
 static inline uint32_t int8_group_columns(uint32_t columns)
 {
-    return columns <= INT8_ONE_GROUP_COLUMNS ? INT8_ONE_GROUP_COLUMNS : INT8_GROUP_COLUMNS;
+    if (columns <= INT8_ONE_GROUP_COLUMNS)
+        return INT8_ONE_GROUP_COLUMNS;
+    const uint32_t groups = (columns + INT8_GROUP_COLUMNS_MOST - 1) / INT8_GROUP_COLUMNS_MOST;
+    const uint32_t even = (columns + groups - 1) / groups;
+    return (even + TILE_STEP_BYTES - 1) / TILE_STEP_BYTES * TILE_STEP_BYTES;
 }
 
 static inline uint32_t int8_groups(uint32_t columns)

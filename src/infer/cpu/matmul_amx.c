@@ -18,11 +18,11 @@
 #include <assert.h>
 
 enum {
-    BLOCK_TOKENS_MAX = 1024,                 /* at once, of rows that fit in L2 */
-    PART_TOKENS = 256,                       /* whose sums wait in L1 from slice to slice */
-    SLICED_TOKENS = 512,                     /* at once, of rows that do not: a group's slice is 256 KB */
-    SLICED_PANELS = 14,                      /* at once: their sums wait in another 900 KB */
-    SLICE_STEPS_MAX = 14,                    /* of BF16: 28 KB of a panel */
+    BLOCK_TOKENS_MAX = 1024, /* at once, of rows that fit in L2 */
+    PART_TOKENS = 256,       /* whose sums wait in L1 from slice to slice */
+    SLICED_TOKENS = 512,     /* at once, of rows that do not: a group's slice is 256 to 352 KB */
+    SLICED_PANELS = 14,      /* at once: their sums wait in another 900 KB */
+    SLICE_STEPS_MAX = 14,    /* of BF16: 28 KB of a panel */
     BLOCK_BYTES_MAX = (1 << 20) + (1 << 18), /* of rows: of a 2 MB L2 */
     STREAM_BYTES_MIN = 8 << 20,              /* an output of this size is written past the caches */
     PROBE_STEPS = 4,

@@ -6,10 +6,10 @@
  *   MEASURING -> RESTING     [no neighbour is better: leave it for a while]
  *   RESTING   -> MEASURING   [the while is over]
  *
- * Where the difference is small it is for more: they fill a pass with rows, and what they cost is memory that a
- * limit bounds. Were it for fewer, the chance in each window's rate would lead there, step by step.
- * After a change nothing is measured for a while: newly admitted prompts run at another speed than decoding.
- * Only windows count in which requests waited all the time. It changes no output, so it may depend on time.
+ * Where the difference is small it is for more: they fill a pass with rows, and what they cost is memory that
+ * a limit bounds. Were it for fewer, the chance in each window's rate would lead there, step by step. After a
+ * change nothing is measured for a while: newly admitted prompts run at another speed than decoding. Only
+ * windows count in which requests waited all the time. It changes no output, so it may depend on time.
  */
 #ifndef INFER_MODEL_SESSIONS_H
 #define INFER_MODEL_SESSIONS_H
@@ -19,7 +19,7 @@
 
 enum {
     SESSIONS_FIRST = 128, /* the best number nearly everywhere: passes are full of rows by then */
-    SESSIONS_LEAST = 8   /* fewer never pay */
+    SESSIONS_LEAST = 8    /* fewer never pay */
 };
 
 enum session_phase { SESSION_FIXED, SESSION_MEASURING, SESSION_PROBING, SESSION_RESTING };

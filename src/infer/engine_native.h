@@ -19,7 +19,7 @@ struct engine_native_options {
     /* "exact": weights as stored, F32 arithmetic; "bf16"; "int8": weights and activations; "int4": weights of
      * four bits, activations as int8; NULL or "auto": what is fastest here and stays within 1 % of exact's
      * mean log-probability. int4 loses more unless the file's weights have four bits: auto takes it only
-     * then. */
+     * then. Attention of the set "amx" rounds queries, keys and values to INT8 in all of them. */
     const char *precision;
 };
 /* Maps and packs the model and starts the engine's threads.

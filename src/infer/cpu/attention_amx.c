@@ -261,7 +261,9 @@ static ALWAYS_INLINE __m512 soften_page(const int32_t *scores, __m512 scale, __m
     __m512i numbers[FOUR];
     for (uint32_t j = 0; j < FOUR; j++) {
         const size_t at = (size_t)j * TILE_ROWS;
-        weights[j] = power_of_two(_mm512_fmsub_ps(_mm512_load_ps(scores + at), scale, maximum));
+        /* Rounded as the maximum was, so that no difference is above 0 and no weight above 16 bits. */
+        const __m512 score = _mm512_mul_ps(_mm512_load_ps(scores + at), scale);
+        weights[j] = power_of_two(_mm512_sub_ps(score, maximum));
         numbers[j] = _mm512_castps_si512(_mm512_fmadd_ps(weights[j], _mm512_load_ps(factors + at), whole));
     }
     const __m512i even = _mm512_mask_blend_epi16(0xaaaaaaaau, numbers[0], _mm512_slli_epi32(numbers[2], 16));

@@ -37,8 +37,8 @@ enum {
     TILE_BLOCK_BYTES = 32 * TILE_STEP_BYTES, /* one step of 32 tokens or of 32 outputs */
     TILE_BYTES = TILE_BLOCK_BYTES / 2,
     /* INT8: up to this many columns share one scale a row. Longer rows (the feed-forward's) hold outliers
-     * that would cost the other columns their precision, so they have one scale a group, all of about the
-     * same size. A panel's group is 16 to 22 KB: it stays in L1 while the rows stream by. */
+     * that would cost the other columns their precision, so they have one scale a group, the last one of
+     * what is left. A panel's group is 16 to 22 KB: it stays in L1 while the rows stream by. */
     INT8_ONE_GROUP_COLUMNS = 1024,
     INT8_GROUP_COLUMNS_LEAST = 512,
     INT8_GROUP_COLUMNS_MOST = 704,

@@ -21,8 +21,8 @@ static double mean_square(const struct tensor *weights, uint32_t output, const f
 }
 
 /* Mean squares of a KV head's dimensions, over the rows of `heads` heads from first on. */
-static void add_squares(const struct key_balance_source *source, const struct tensor *weights, uint32_t first,
-                        uint32_t heads, const float *bias, float *row, double *squares)
+static void find_squares(const struct key_balance_source *source, const struct tensor *weights,
+                         uint32_t first, uint32_t heads, const float *bias, float *row, double *squares)
 {
     const uint32_t dim = source->head_dim;
     for (uint32_t d = 0; d < dim; d++) {
@@ -63,8 +63,8 @@ dobby_code key_balance_make(const struct key_balance_source *source, struct key_
     }
     for (uint32_t head = 0; head < source->kv_heads; head++) {
         double *queries = squares, *keys = squares + dim;
-        add_squares(source, &source->query, head * group, group, source->bias, row, queries);
-        add_squares(source, &source->key, head, 1, key_bias, row, keys);
+        find_squares(source, &source->query, head * group, group, source->bias, row, queries);
+        find_squares(source, &source->key, head, 1, key_bias, row, keys);
         for (uint32_t d = 0; d < dim; d++) {
             const uint32_t half = dim / 2, pair = source->rope_interleaved ? d ^ 1
                                                   : d < half               ? d + half

@@ -214,6 +214,8 @@ uint64_t model_weight_bytes(const struct model *model)
         bytes += 2 * (uint64_t)model->config.hidden * sizeof(float);
         if (layer->qkv_bias)
             bytes += (uint64_t)layer->qkv.rows * sizeof(float);
+        if (layer->key_balance.keys)
+            bytes += 2 * (uint64_t)model->config.kv_heads * model->config.head_dim * sizeof(float);
     }
     return bytes;
 }

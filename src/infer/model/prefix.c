@@ -208,11 +208,13 @@ void prefix_cache_keep(struct prefix_cache *cache, struct job *job)
     if (job->keep_tokens == 0 || job->sequence.length < job->keep_tokens)
         return;
     struct kept_prefix *place = place_for(cache, job);
-    drop(cache, place);
     uint32_t tokens = job->keep_tokens;
     job->keep_tokens = 0;
-    if (kv_pool_pages_free(cache->kv) == 0)
+    if (kv_pool_pages_free(cache->kv) + kv_sequence_pages_own(&place->sequence) == 0)
         tokens -= tokens % KV_PAGE_TOKENS; /* whole pages cost nothing */
+    if (tokens < PREFIX_TOKENS_MIN)
+        return;
+    drop(cache, place);
     struct kept_prefix prefix = {.tokens = malloc(tokens * sizeof(int32_t)), .used = ++cache->uses};
     /* Without memory for it there is no prefix, and nothing else is lost. */
     if (prefix.tokens == NULL || kv_sequence_open_shared(cache->kv, tokens, &job->sequence, tokens,

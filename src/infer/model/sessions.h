@@ -1,7 +1,7 @@
 /* How many sequences to run at once: hill climbing on the tokens a second that were measured.
  *
  *   MEASURING -> PROBING     [a window of the present number is measured: try a neighbouring one]
- *   PROBING   -> PROBING     [the other number is better: it is the present one; try on in that direction]
+ *   PROBING   -> PROBING     [it is better, or larger and as good: it is the present one; try on that way]
  *   PROBING   -> MEASURING   [it is not: back; then try the other direction]
  *   MEASURING -> RESTING     [no neighbour is better: leave it for a while]
  *   RESTING   -> MEASURING   [the while is over]

@@ -228,6 +228,25 @@ static void test_factors_keep_precision(void **state)
     }
 }
 
+/* One position has weight 1 whatever its score: of any size, and rounded as it may be. */
+static void test_one_position_weighs_one(void **state)
+{
+    (void)state;
+    enum { SEEDS = 20 };
+    const float sizes[] = {1.0f, 100.0f, 1e4f, 1e6f};
+    const struct kernels *sets[SETS_MAX];
+    const size_t set_count = kernels_available(sets, SETS_MAX);
+    for (size_t k = 0; k < set_count; k++) {
+        for (uint64_t i = 0; i < SEEDS * COUNT_OF(sizes); i++) {
+            struct sequence s = sequence_new(sets[k], (struct shape){1, 14, 2, 64}, 500 + i);
+            for (size_t j = 0; j < s.stride; j++)
+                s.query[j] *= sizes[i % COUNT_OF(sizes)];
+            check_sequence(&s);
+            sequence_free(&s);
+        }
+    }
+}
+
 /* One batch, decode steps one by one, chunks of several sizes, and calls of several sizes: the same bits. */
 static void check_cuts(const struct sequence *s)
 {
@@ -301,9 +320,8 @@ static void test_later_positions_are_not_seen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_agrees_with_plain_arithmetic),
-        cmocka_unit_test(test_factors_keep_precision),
-        cmocka_unit_test(test_cutting_changes_no_bit),
+        cmocka_unit_test(test_agrees_with_plain_arithmetic), cmocka_unit_test(test_one_position_weighs_one),
+        cmocka_unit_test(test_factors_keep_precision),       cmocka_unit_test(test_cutting_changes_no_bit),
         cmocka_unit_test(test_later_positions_are_not_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,7 @@ static const struct shape shapes[] = {
     {63, 18, 2048, TENSOR_F16},   {64, 24, 2100, TENSOR_BF16}, {70, 20, 4864, TENSOR_Q8_0},
     {300, 19, 1536, TENSOR_BF16}, {300, 50, 130, TENSOR_BF16}, {1, 200, 4864, TENSOR_Q8_0},
     {11, 70, 96, TENSOR_Q4_0},    {40, 33, 1088, TENSOR_Q4_0}, {2, 90, 896, TENSOR_BF16},
-    {4, 129, 1025, TENSOR_BF16},
+    {4, 129, 1025, TENSOR_BF16},  {5, 33, 7041, TENSOR_BF16},
 };
 
 struct variant {

@@ -10,16 +10,21 @@ for ((i = 0; i < 800; i++)); do
 done
 export DOBBY_DB=sqlite:test.db
 check "ingest" "$program" ingest source
+cp test.db ingested.db
 states() { "$program" status --json | jq ".states | $1"; }
 
-# start: a run in the background that has stored something new
+# afresh: every record is still to do, whatever ran before and however fast the machine is
+afresh() {
+    rm -f test.db-wal test.db-shm
+    cp ingested.db test.db
+}
+# start SESSIONS: a run in the background that has stored something, and has most of its work before it
 start() {
-    local before
-    before=$(states '.completed + .degraded')
-    "$program" run >run.out 2>run.err &
+    afresh
+    "$program" run --sessions "$1" >run.out 2>run.err &
     pid=$!
     for ((tries = 0; tries < 600; tries++)); do
-        [ "$(states '.completed + .degraded')" -gt "$before" ] && return
+        [ "$(states '.completed + .degraded')" -gt 0 ] && return
         sleep 0.1
     done
     fail "a run stores nothing for a minute" "$(cat run.err)"
@@ -31,27 +36,28 @@ ended() {
     same "$1: status" "$status" 130
     same "$1: no lease is left" "$(states .leased)" 0
     same "$1: something is left to do" "$(states '.pending > 0')" true
+    same "$1: no record was tried in vain" "$(states .failed)" 0
     grep -q 'press Ctrl-C again to stop now' run.err && pass "$1: says what it does" || fail "$1: message" "$(cat run.err)"
     grep -qE '^[0-9]+ records in ' run.out && pass "$1: has its totals" || fail "$1: totals" "$(cat run.out)"
 }
 
-start
+start 8
 kill -INT "$pid"
 ended "one interrupt"
-start
+start 8
 kill -TERM "$pid"
 ended "one termination"
-start
+start 8
 kill -HUP "$pid"
 ended "a closed terminal"
-start
+start 64 # so many that the first signal leaves work for the second to stop
 kill -INT "$pid"
 sleep 0.05 # two signals at the same moment would be one
 kill -INT "$pid"
 ended "two interrupts"
-same "no record was tried in vain" "$(states .failed)" 0
 
 # Before there is anything to run, too.
+afresh
 "$program" run --max-records 1 >run.out 2>run.err &
 pid=$!
 # A signal that comes before the shell's child has become the program would run this shell's EXIT trap in it.

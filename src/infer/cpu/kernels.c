@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "os/cpu.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,49 @@ size_t kernels_available(const struct kernels *sets[], size_t capacity)
         sets[count++] = &kernels_amx;
 #endif
     return count;
+}
+
+/* On the bits, since a sum of comparisons is what compilers vectorise. */
+bool values_are_finite(const float *values, uint32_t count)
+{
+    uint32_t bad = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        bad += (bits & 0x7f800000u) == 0x7f800000u;
+    }
+    return bad == 0;
+}
+
+struct best_output kernels_best_of(const struct kernels *kernels, const float *values, uint32_t count,
+                                   int32_t output_first)
+{
+    struct best_output best = {.output = -1};
+    uint32_t at = 0;
+    if (!values_are_finite(values, count))
+        return best;
+    kernels->argmax_logsumexp(values, count, &at, &best.logsumexp);
+    best.output = output_first + (int32_t)at;
+    best.value = values[at];
+    return best;
+}
+
+void kernels_matmul_best(const struct kernels *kernels, const struct matmul_job *job,
+                         struct best_output *best)
+{
+    const struct packed_matrix *weights = job->weights;
+    const uint32_t first = job->panel_first * weights->panel_rows, all = job->panel_end * weights->panel_rows;
+    const uint32_t end = all < weights->rows ? all : weights->rows;
+    assert(!weights->gated && !job->accumulate && job->output_first == first);
+    assert(job->output_stride >= BEST_STRIDE_MIN && job->output_stride >= end - first);
+    if (kernels->matmul_best != NULL) {
+        kernels->matmul_best(job, best);
+        return;
+    }
+    kernels->matmul(job);
+    for (uint32_t token = 0; token < job->tokens; token++)
+        best[token] = kernels_best_of(kernels, (const float *)job->output + token * job->output_stride,
+                                      end - first, (int32_t)first);
 }
 
 dobby_code kernels_choose(const char *name, const struct kernels **out, struct dobby_error *err)

@@ -70,6 +70,12 @@ struct matmul_job {
     void *scratch; /* kernels.scratch_bytes(weights) bytes, one per thread, 64-byte aligned */
 };
 
+/* What greedy choice needs of a row of outputs. */
+struct best_output {
+    int32_t output; /* of the largest value, the lowest on ties; -1: a value is infinite or no number */
+    float value, logsumexp;
+};
+
 /* Where a sequence's keys and values lie: pages of KV_PAGE_TOKENS positions, and in a page one area for each
  * layer, laid out as the kernel set wants. */
 enum { KV_PAGE_TOKENS = 64 };
@@ -113,6 +119,8 @@ struct kernels {
     size_t (*scratch_bytes)(const struct packed_matrix *weights);
     void (*prepare)(const struct prepare_job *job);
     void (*matmul)(const struct matmul_job *job);
+    /* kernels_matmul_best, where the set need not write the outputs for it; else NULL. */
+    void (*matmul_best)(const struct matmul_job *job, struct best_output *best);
 
     /* Whether attention rounds keys, so that it makes use of key_factors and query_factors; sets that do not
      * ignore them. */
@@ -136,6 +144,17 @@ struct kernels {
     /* Index of the largest value (lowest index on ties), and log(sum(exp(x - max))) + max. */
     void (*argmax_logsumexp)(const float *values, uint32_t count, uint32_t *index, float *logsumexp);
 };
+
+/* What matmul's outputs of the job's panels come to, token by token: best (tokens). Not for gated weights,
+ * nor with accumulate. job->output is scratch, BEST_STRIDE_MIN and as many as the panels have outputs apart.
+ */
+enum { BEST_STRIDE_MIN = 64 };
+void kernels_matmul_best(const struct kernels *kernels, const struct matmul_job *job,
+                         struct best_output *best);
+/* Of count values of a row, of which the first is output_first's. */
+struct best_output kernels_best_of(const struct kernels *kernels, const float *values, uint32_t count,
+                                   int32_t output_first);
+bool values_are_finite(const float *values, uint32_t count);
 
 void packed_matrix_release(struct packed_matrix *matrix);
 /* Room for tokens_max rows of up to columns_max columns. product must not be PRODUCT_F32. Fails:

@@ -33,6 +33,14 @@ static void matmul(const struct matmul_job *job)
         amx_matmul(job);
 }
 
+static void matmul_best(const struct matmul_job *job, struct best_output *best)
+{
+    if (job->weights->product == PRODUCT_F32)
+        kernels_matmul_best(&kernels_avx512, job, best);
+    else
+        amx_matmul_best(job, best);
+}
+
 static void rms_norm(const float *input, const float *weight, float epsilon, uint32_t count, float *output)
 {
     kernels_avx512.rms_norm(input, weight, epsilon, count, output);
@@ -58,6 +66,7 @@ const struct kernels kernels_amx = {
     .scratch_bytes = scratch_bytes,
     .prepare = amx_prepare,
     .matmul = matmul,
+    .matmul_best = matmul_best,
     .kv_bytes = amx_kv_bytes,
     .kv_write = amx_kv_write,
     .rounds_keys = true,

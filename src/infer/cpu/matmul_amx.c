@@ -165,19 +165,20 @@ struct slice_part {
 };
 
 /* The lines that the next `count` tokens' sums will be added to or written to: by then they are here. */
-static ALWAYS_INLINE void ask_into(struct slice_part *part, const uint32_t count, const bool gated)
+static ALWAYS_INLINE void ask_into(struct slice_part *part, const uint32_t count,
+                                   const enum epilogue epilogue)
 {
     for (uint32_t i = 0; i < count && part->into_tokens > 0; i++, part->into_tokens--) {
         __builtin_prefetch(part->into, 1, 3);
-        if (!gated)
+        if (epilogue != EPILOGUE_GATED)
             __builtin_prefetch(part->into + CACHE_LINE, 1, 3);
         part->into += part->into_bytes;
     }
 }
 
 static ALWAYS_INLINE void multiply_wide(struct slice_part *part, int32_t *fresh, struct pending *pending,
-                                        const enum product product, const bool gated, const bool grouped,
-                                        const uint32_t tokens_a_step)
+                                        const enum product product, const enum epilogue epilogue,
+                                        const bool grouped, const uint32_t tokens_a_step)
 {
     if (product == PRODUCT_BF16 && part->before != NULL) {
         _tile_loadd(0, part->before, BLOCK_STRIDE);
@@ -197,10 +198,10 @@ static ALWAYS_INLINE void multiply_wide(struct slice_part *part, int32_t *fresh,
         weights += TILE_BLOCK_BYTES;
         for (uint32_t line = 0; line < part->ahead_lines; line++, ahead += CACHE_LINE)
             _mm_prefetch((const char *)ahead, _MM_HINT_T1);
-        ask_into(part, tokens_a_step, gated);
-        finish(pending, tokens_a_step, product, gated, grouped);
+        ask_into(part, tokens_a_step, epilogue);
+        finish(pending, tokens_a_step, product, epilogue, grouped);
     }
-    finish(pending, TILE_TOKENS, product, gated, grouped);
+    finish(pending, TILE_TOKENS, product, epilogue, grouped);
     _tile_stored(0, fresh, BLOCK_STRIDE);
     _tile_stored(1, fresh + TILE_ROWS, BLOCK_STRIDE);
     _tile_stored(2, fresh + BLOCK_VALUES / 2, BLOCK_STRIDE);
@@ -209,8 +210,8 @@ static ALWAYS_INLINE void multiply_wide(struct slice_part *part, int32_t *fresh,
 
 /* The same sums, 16 tokens after the other. */
 static ALWAYS_INLINE void multiply_narrow(struct slice_part *part, int32_t *fresh, struct pending *pending,
-                                          const enum product product, const bool gated, const bool grouped,
-                                          const uint32_t tokens_a_step)
+                                          const enum product product, const enum epilogue epilogue,
+                                          const bool grouped, const uint32_t tokens_a_step)
 {
     const uint8_t *ahead = part->ahead;
     for (uint32_t half = 0; half < (part->both ? 2u : 1u); half++) {
@@ -229,30 +230,30 @@ static ALWAYS_INLINE void multiply_narrow(struct slice_part *part, int32_t *fres
             weights += TILE_BLOCK_BYTES;
             for (uint32_t line = 0; half == 0 && line < part->ahead_lines; line++, ahead += CACHE_LINE)
                 _mm_prefetch((const char *)ahead, _MM_HINT_T1);
-            ask_into(part, tokens_a_step, gated);
-            finish(pending, tokens_a_step, product, gated, grouped);
+            ask_into(part, tokens_a_step, epilogue);
+            finish(pending, tokens_a_step, product, epilogue, grouped);
         }
         _tile_stored(0, fresh + at, BLOCK_STRIDE);
         _tile_stored(1, fresh + at + TILE_ROWS, BLOCK_STRIDE);
     }
-    finish(pending, TILE_TOKENS, product, gated, grouped);
+    finish(pending, TILE_TOKENS, product, epilogue, grouped);
 }
 
 /* The epilogue's pace: a constant number of tokens a step, so that it is straight code. */
 static ALWAYS_INLINE void multiply_paced(struct slice_part *part, int32_t *fresh, struct pending *pending,
-                                         const bool wide, const enum product product, const bool gated,
-                                         const bool grouped)
+                                         const bool wide, const enum product product,
+                                         const enum epilogue epilogue, const bool grouped)
 {
     if (wide && part->both) {
         if (part->steps >= 16)
-            multiply_wide(part, fresh, pending, product, gated, grouped, 2);
+            multiply_wide(part, fresh, pending, product, epilogue, grouped, 2);
         else
-            multiply_wide(part, fresh, pending, product, gated, grouped, 3);
+            multiply_wide(part, fresh, pending, product, epilogue, grouped, 3);
     } else {
         if (part->steps >= 16)
-            multiply_narrow(part, fresh, pending, product, gated, grouped, 1);
+            multiply_narrow(part, fresh, pending, product, epilogue, grouped, 1);
         else
-            multiply_narrow(part, fresh, pending, product, gated, grouped, 2);
+            multiply_narrow(part, fresh, pending, product, epilogue, grouped, 2);
     }
 }
 
@@ -277,18 +278,21 @@ static const uint8_t *slice_weights(const struct packed_matrix *weights, const s
 
 static ALWAYS_INLINE void multiply_place(const struct matmul_job *job, const struct slices *slices,
                                          const struct scratch *scratch, const struct place *place,
-                                         const enum product product, const bool gated, const bool grouped,
-                                         struct pending *pending, uint32_t *turn, const bool wide)
+                                         const enum product product, const enum epilogue epilogue,
+                                         const bool grouped, struct pending *pending, uint32_t *turn,
+                                         const bool wide)
 {
     const struct packed_matrix *weights = job->weights;
     const uint32_t blocks = (place->token_end - place->token_first + TILE_TOKENS - 1) / TILE_TOKENS;
-    const bool past_caches = !gated && !job->accumulate && job->output_stride % TILE_ROWS == 0 &&
+    const bool past_caches = epilogue == EPILOGUE_PLAIN && !job->accumulate &&
+                             job->output_stride % TILE_ROWS == 0 &&
                              (uintptr_t)job->output % CACHE_LINE == 0 &&
                              job->output_stride * job->tokens * sizeof(float) >= STREAM_BYTES_MIN;
     const uint32_t step_first = place->slice * slices->slice_steps, left = slices->steps - step_first;
-    const uint32_t width = gated ? TILE_ROWS : TILE_OUTPUTS;
-    const size_t value_bytes = gated ? sizeof(uint16_t) : sizeof(float);
-    const uint32_t output = place->panel * width, all = gated ? weights->rows / 2 : weights->rows;
+    const uint32_t width = epilogue == EPILOGUE_GATED ? TILE_ROWS : TILE_OUTPUTS;
+    const size_t value_bytes = epilogue == EPILOGUE_GATED ? sizeof(uint16_t) : sizeof(float);
+    const uint32_t output = place->panel * width,
+                   all = epilogue == EPILOGUE_GATED ? weights->rows / 2 : weights->rows;
     struct slice_part part = {.steps = left < slices->slice_steps ? left : slices->slice_steps,
                               .weights = slice_weights(weights, slices, place->panel, place->slice)};
     const uint32_t lines = part.steps * (uint32_t)(step_bytes(weights) / CACHE_LINE);
@@ -311,11 +315,11 @@ static ALWAYS_INLINE void multiply_place(const struct matmul_job *job, const str
         const bool waits = place->slice + 1 < slices->count;
         part.into = waits ? (const char *)waiting : outputs;
         part.into_bytes = waits ? BLOCK_STRIDE : job->output_stride * value_bytes;
-        part.into_tokens = past_caches && !waits ? 0 : tokens;
+        part.into_tokens = (past_caches || epilogue == EPILOGUE_BEST) && !waits ? 0 : tokens;
         /* BF16 sums wait where the next slice's tiles are loaded from, and are pending after the last. */
         const bool wait_in_tiles = product == PRODUCT_BF16 && place->slice + 1 < slices->count;
         int32_t *fresh = wait_in_tiles ? (int32_t *)(void *)waiting : scratch->fresh[*turn];
-        multiply_paced(&part, fresh, pending, wide, product, gated, grouped);
+        multiply_paced(&part, fresh, pending, wide, product, epilogue, grouped);
         if (wait_in_tiles)
             continue;
         *turn ^= 1;
@@ -327,6 +331,9 @@ static ALWAYS_INLINE void multiply_place(const struct matmul_job *job, const str
             .weight_scales = product == PRODUCT_INT8 ? int8_tail(weights, place->panel)->scales : NULL,
             .output = outputs,
             .output_bytes = job->output_stride * value_bytes,
+            .best = epilogue == EPILOGUE_BEST ? (struct best_lanes *)job->output + token : NULL,
+            .output_first = output,
+            .first_panel = place->panel == job->panel_first,
             .bias = job->bias != NULL ? job->bias + output : NULL,
             .tokens = tokens,
             .outputs = all - output < width ? all - output : width,
@@ -375,8 +382,8 @@ static bool tiles_are_renamed(void)
     return ticks[1] - ticks[0] < (ticks[3] - ticks[2]) * 5 / 4;
 }
 
-static ALWAYS_INLINE void multiply(const struct matmul_job *job, const enum product product, const bool gated,
-                                   const bool grouped)
+static ALWAYS_INLINE void multiply(const struct matmul_job *job, const enum product product,
+                                   const enum epilogue epilogue, const bool grouped)
 {
     const struct slices slices = slices_of(job->weights);
     const struct cut cut = cut_of(job, &slices);
@@ -399,39 +406,44 @@ static ALWAYS_INLINE void multiply(const struct matmul_job *job, const enum prod
                 for (place.panel = first; place.panel < end; place.panel++) {
                     place.waiting_first = (place.panel - first) * (cut.tokens / TILE_TOKENS);
                     place.next = next_weights(job, &slices, &place, first, end);
-                    multiply_place(job, &slices, &scratch, &place, product, gated, grouped, &pending, &turn,
-                                   wide);
+                    multiply_place(job, &slices, &scratch, &place, product, epilogue, grouped, &pending,
+                                   &turn, wide);
                 }
             }
         }
     }
-    finish(&pending, TILE_TOKENS, product, gated, grouped);
+    finish(&pending, TILE_TOKENS, product, epilogue, grouped);
 }
 
-void amx_matmul(const struct matmul_job *job)
+static ALWAYS_INLINE void multiply_as(const struct matmul_job *job, const enum epilogue epilogue)
 {
     if (job->panel_first >= job->panel_end || job->tokens == 0)
         return;
     amx_configure();
-    const struct packed_matrix *weights = job->weights;
-    if (weights->product == PRODUCT_BF16) {
-        if (weights->gated)
-            multiply(job, PRODUCT_BF16, true, false);
-        else
-            multiply(job, PRODUCT_BF16, false, false);
-    } else if (int8_groups(weights->columns) == 1) {
-        if (weights->gated)
-            multiply(job, PRODUCT_INT8, true, false);
-        else
-            multiply(job, PRODUCT_INT8, false, false);
-    } else {
-        if (weights->gated)
-            multiply(job, PRODUCT_INT8, true, true);
-        else
-            multiply(job, PRODUCT_INT8, false, true);
-    }
+    if (job->weights->product == PRODUCT_BF16)
+        multiply(job, PRODUCT_BF16, epilogue, false);
+    else if (int8_groups(job->weights->columns) == 1)
+        multiply(job, PRODUCT_INT8, epilogue, false);
+    else
+        multiply(job, PRODUCT_INT8, epilogue, true);
     _mm_sfence();
     _tile_release();
+}
+
+void amx_matmul(const struct matmul_job *job)
+{
+    if (job->weights->gated)
+        multiply_as(job, EPILOGUE_GATED);
+    else
+        multiply_as(job, EPILOGUE_PLAIN);
+}
+
+void amx_matmul_best(const struct matmul_job *job, struct best_output *best)
+{
+    const struct best_lanes *lanes = job->output;
+    multiply_as(job, EPILOGUE_BEST);
+    for (uint32_t token = 0; token < job->tokens; token++)
+        best[token] = best_of_lanes(&lanes[token]);
 }
 
 #endif

@@ -5,14 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64 };
+enum { CACHE_LINE = 64 };
 
 /* The next count values of size bytes of the pass's memory; *at moves on. */
 static void *take(char *memory, size_t *at, size_t count, size_t size)
 {
     char *part = memory != NULL ? memory + *at : NULL;
-    *at += (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    *at += (count * size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
     return part;
+}
+
+size_t forward_stride(size_t width, size_t value_bytes)
+{
+    return ((width * value_bytes + CACHE_LINE - 1) / CACHE_LINE | 1) * CACHE_LINE / value_bytes;
+}
+
+static size_t activated_bytes(const struct forward *f)
+{
+    return f->model->product == PRODUCT_F32 ? sizeof(float) : sizeof(uint16_t);
 }
 
 static size_t activated_columns(const struct forward *f)
@@ -28,15 +38,14 @@ static size_t place_buffers(struct forward *f, char *memory)
     const struct model_config *config = &f->model->config;
     const size_t tokens = f->tokens_max;
     size_t at = 0;
-    f->hidden = take(memory, &at, tokens * config->hidden, sizeof(float));
-    f->normed = take(memory, &at, tokens * config->hidden, sizeof(float));
-    f->qkv = take(memory, &at, tokens * f->qkv_width, sizeof(float));
-    f->attended = take(memory, &at, tokens * f->q_width, sizeof(float));
-    f->activated = take(memory, &at, tokens * activated_columns(f), sizeof(float));
+    f->hidden = take(memory, &at, tokens * f->hidden_stride, sizeof(float));
+    f->normed = take(memory, &at, tokens * f->hidden_stride, sizeof(float));
+    f->qkv = take(memory, &at, tokens * f->qkv_stride, sizeof(float));
+    f->attended = take(memory, &at, tokens * f->attended_stride, sizeof(float));
+    f->activated = take(memory, &at, tokens * f->activated_stride, activated_bytes(f));
     if (f->has_head) {
         f->logits = take(memory, &at, (size_t)FORWARD_LOGIT_ROWS * config->vocabulary, sizeof(float));
-        f->parts =
-            take(memory, &at, (size_t)f->threads * FORWARD_BEST_ROWS, FORWARD_PART_OUTPUTS * sizeof(float));
+        f->parts = take(memory, &at, (size_t)f->threads * FORWARD_BEST_ROWS, f->parts_stride * sizeof(float));
         f->part_best = take(memory, &at, (size_t)forward_vocabulary_parts(f->model) * FORWARD_BEST_ROWS,
                             sizeof *f->part_best);
     }
@@ -64,7 +73,7 @@ static size_t scratch_bytes_needed(const struct model *model)
             bytes = needed > bytes ? needed : bytes;
         }
     }
-    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
 }
 
 static dobby_code new_packed_rows(struct forward *f, struct dobby_error *err)
@@ -105,6 +114,11 @@ dobby_code forward_new(const struct model *model, struct thread_pool *pool, cons
     f->q_width = config->heads * config->head_dim;
     f->kv_width = config->kv_heads * config->head_dim;
     f->qkv_width = f->q_width + 2 * f->kv_width;
+    f->hidden_stride = forward_stride(config->hidden, sizeof(float));
+    f->qkv_stride = forward_stride(f->qkv_width, sizeof(float));
+    f->attended_stride = forward_stride(f->q_width, sizeof(float));
+    f->activated_stride = forward_stride(activated_columns(f), activated_bytes(f));
+    f->parts_stride = forward_stride(FORWARD_PART_OUTPUTS, sizeof(float));
     f->tasks_max = ((size_t)limits->runs_max + tokens_max / FORWARD_BLOCK_TOKENS) * config->kv_heads;
     f->scratch_bytes = scratch_bytes_needed(model);
 
@@ -184,16 +198,16 @@ static void lay_out(struct forward *f, const struct forward_run *runs, size_t co
  * matters. A row never moves up, so none is overwritten before it moved. */
 static void keep_outputs(struct forward *f, const struct forward_run *runs, size_t count)
 {
-    const size_t hidden = f->model->config.hidden;
+    const size_t hidden = f->hidden_stride, attended = f->attended_stride;
     size_t row_end = 0, output = 0;
     for (size_t i = 0; i < count; i++) {
         row_end += runs[i].token_count;
         for (size_t row = row_end - runs[i].output_count; row < row_end; row++, output++) {
             if (row == output)
                 continue;
-            memcpy(f->hidden + output * hidden, f->hidden + row * hidden, hidden * sizeof(float));
-            memcpy(f->attended + output * f->q_width, f->attended + row * f->q_width,
-                   f->q_width * sizeof(float));
+            memcpy(f->hidden + output * hidden, f->hidden + row * hidden,
+                   f->model->config.hidden * sizeof(float));
+            memcpy(f->attended + output * attended, f->attended + row * attended, f->q_width * sizeof(float));
         }
     }
 }
@@ -205,11 +219,13 @@ static void attend(struct forward *f, uint32_t layer_index, bool outputs_only)
     forward_multiply(f, &(struct forward_product){.phase = PHASE_QKV,
                                                   .weights = &layer->qkv,
                                                   .input = f->hidden,
+                                                  .input_stride = f->hidden_stride,
                                                   .norm = layer->attention_norm,
                                                   .input_type = VALUES_F32,
                                                   .tokens = f->row_count,
                                                   .bias = layer->qkv_bias,
-                                                  .output = f->qkv});
+                                                  .output = f->qkv,
+                                                  .output_stride = f->qkv_stride});
     forward_position_rows(f, layer_index);
     forward_attention(f, layer_index, outputs_only);
 }
@@ -220,10 +236,12 @@ static void transform(struct forward *f, const struct model_layer *layer, uint32
     forward_multiply(f, &(struct forward_product){.phase = PHASE_OUTPUT,
                                                   .weights = &layer->attention_output,
                                                   .input = f->attended,
+                                                  .input_stride = f->attended_stride,
                                                   .input_type = VALUES_F32,
                                                   .tokens = rows,
                                                   .accumulate = true,
-                                                  .output = f->hidden});
+                                                  .output = f->hidden,
+                                                  .output_stride = f->hidden_stride});
     forward_feed(f, layer, rows);
 }
 

@@ -58,7 +58,7 @@ DOBBY_NODISCARD const float *forward_logits(struct forward *forward, uint32_t ro
  * vocabulary is reduced where it was computed, and the parts are joined in their order. False: given up, and
  * best is not filled. */
 DOBBY_NODISCARD bool forward_best(struct forward *forward, uint32_t row_first, uint32_t rows,
-                                  struct sampler_best *best);
+                                  struct best_output *best);
 /* Runs count tasks on the pool; their time counts as that phase's. False: given up, and any of them may have
  * been left out. */
 bool forward_run_phase(struct forward *forward, enum engine_phase phase, size_t count, thread_pool_task *task,

@@ -82,13 +82,13 @@ static void embed_row(const struct row_loop *loop, uint32_t row)
 {
     const struct forward *f = loop->forward;
     f->model->kernels->dequantize_row(&f->model->embedding, (uint32_t)f->rows[row].token,
-                                      f->hidden + (size_t)row * f->model->config.hidden);
+                                      f->hidden + (size_t)row * f->hidden_stride);
 }
 
 static void norm_row(const struct row_loop *loop, uint32_t row)
 {
     const struct model *model = loop->forward->model;
-    const size_t at = (size_t)row * model->config.hidden;
+    const size_t at = (size_t)row * loop->forward->hidden_stride;
     model->kernels->rms_norm(loop->input + at, loop->weight, model->config.norm_epsilon, model->config.hidden,
                              loop->output + at);
 }
@@ -113,7 +113,7 @@ static void position_row(const struct row_loop *loop, uint32_t row)
     const struct model_config *config = &model->config;
     const uint32_t position = f->rows[row].position;
     const size_t angles = (size_t)position * (config->head_dim / 2);
-    float *query = f->qkv + (size_t)row * f->qkv_width;
+    float *query = f->qkv + (size_t)row * f->qkv_stride;
     float *key = query + f->q_width;
     /* K follows Q, so their heads turn in one call. */
     model->kernels->rope(query, config->heads + config->kv_heads, config->head_dim,
@@ -181,7 +181,7 @@ static void prepare(struct forward *f, const struct forward_product *product)
     struct prepare_loop loop = {.forward = f,
                                 .job = {.input = product->input,
                                         .input_type = product->input_type,
-                                        .input_stride = columns,
+                                        .input_stride = product->input_stride,
                                         .columns = columns,
                                         .column_end = columns,
                                         .rows = &f->packed},
@@ -213,15 +213,14 @@ static void matmul_task(void *context, size_t index, uint32_t thread)
 
 static struct matmul_job matmul_job_of(const struct forward_product *product, const struct packed_rows *rows)
 {
-    const struct packed_matrix *weights = product->weights;
-    return (struct matmul_job){.weights = weights,
-                               .input_stride = weights->columns,
+    return (struct matmul_job){.weights = product->weights,
+                               .input_stride = product->input_stride,
                                .rows = rows,
                                .tokens = product->tokens,
                                .bias = product->bias,
                                .accumulate = product->accumulate,
                                .output = product->output,
-                               .output_stride = weights->gated ? weights->rows / 2 : weights->rows};
+                               .output_stride = product->output_stride};
 }
 
 struct matmul_job forward_matmul_job(struct forward *f, const struct forward_product *product)
@@ -298,13 +297,12 @@ static void feed_in_parts(struct forward *f, const struct forward_product *gate_
     for (uint32_t first = 0, end; first < columns; first = end) {
         end = columns - first < part_columns ? columns : first + part_columns;
         job.output_first = first;
-        job.output_stride = end - first;
         multiply_panels(f, PHASE_GATE_UP, &job, first / panel_outputs,
                         (end + panel_outputs - 1) / panel_outputs);
         struct part_loop loop = {.kernels = f->model->kernels,
                                  .job = {.input = f->activated,
                                          .input_type = VALUES_BF16,
-                                         .input_stride = end - first,
+                                         .input_stride = f->activated_stride,
                                          .columns = columns,
                                          .column_first = first,
                                          .column_end = end,
@@ -321,18 +319,22 @@ void forward_feed(struct forward *f, const struct model_layer *layer, uint32_t r
     const struct forward_product gate_up = {.phase = PHASE_GATE_UP,
                                             .weights = &layer->gate_up,
                                             .input = f->hidden,
+                                            .input_stride = f->hidden_stride,
                                             .norm = layer->ffn_norm,
                                             .input_type = VALUES_F32,
                                             .tokens = rows,
-                                            .output = f->activated};
+                                            .output = f->activated,
+                                            .output_stride = f->activated_stride};
     const struct forward_product down = {.phase = PHASE_DOWN,
                                          .weights = &layer->down,
                                          .input = f->activated,
+                                         .input_stride = f->activated_stride,
                                          .input_type =
                                              f->model->product == PRODUCT_F32 ? VALUES_F32 : VALUES_BF16,
                                          .tokens = rows,
                                          .accumulate = true,
-                                         .output = f->hidden};
+                                         .output = f->hidden,
+                                         .output_stride = f->hidden_stride};
     if (forward_feeds_in_parts(f)) {
         feed_in_parts(f, &gate_up, &down);
         return;
@@ -359,8 +361,8 @@ static void attention_task(void *context, size_t index, uint32_t thread)
         return;
     const size_t pages = (size_t)loop->layer_index * task->sequence->page_count;
     const struct attention_job job = {
-        .query = f->qkv + (size_t)task->row_first * f->qkv_width,
-        .query_stride = f->qkv_width,
+        .query = f->qkv + (size_t)task->row_first * f->qkv_stride,
+        .query_stride = f->qkv_stride,
         .query_factors = f->model->layers[loop->layer_index].key_balance.queries,
         .tokens = task->tokens,
         .position_first = task->position_first,
@@ -368,8 +370,8 @@ static void attention_task(void *context, size_t index, uint32_t thread)
         .kv_heads = config->kv_heads,
         .head_dim = config->head_dim,
         .pages = task->sequence->areas + pages,
-        .output = f->attended + (size_t)task->row_first * f->q_width,
-        .output_stride = f->q_width,
+        .output = f->attended + (size_t)task->row_first * f->attended_stride,
+        .output_stride = f->attended_stride,
         .token_first = token_first,
         .token_end = task->token_end,
         .kv_head_first = task->kv_head,

@@ -35,6 +35,8 @@ struct forward {
     struct forward **shares;    /* (threads); owned; NULL: there are none */
     uint32_t threads, tokens_max, runs_max;
     uint32_t q_width, kv_width, qkv_width; /* floats of a row: Q, K or V, and Q, K, V stacked */
+    /* Values from row to row: forward_stride. */
+    size_t hidden_stride, qkv_stride, attended_stride, activated_stride, parts_stride;
 
     struct forward_row *rows;     /* (tokens_max) */
     struct attention_task *tasks; /* (tasks_max) */
@@ -53,13 +55,16 @@ struct forward {
     struct packed_rows packed;       /* the input of a product that wants it so */
     struct packed_rows packed_parts; /* likewise, filled part by part, where activated holds a part */
     float *logits;                   /* (FORWARD_LOGIT_ROWS, vocabulary) */
-    float *parts;                   /* (threads, FORWARD_BEST_ROWS, FORWARD_PART_OUTPUTS): logits of a part */
-    struct sampler_best *part_best; /* (parts of the vocabulary, FORWARD_BEST_ROWS) */
-    char *scratch;                  /* (threads, scratch_bytes) */
+    float *parts;                  /* (threads, FORWARD_BEST_ROWS, FORWARD_PART_OUTPUTS): logits of a part */
+    struct best_output *part_best; /* (parts of the vocabulary, FORWARD_BEST_ROWS) */
+    char *scratch;                 /* (threads, scratch_bytes) */
     size_t scratch_bytes;
     int64_t phase_ns[PHASE_COUNT];
 };
 
+/* Values from row to row where a row has `width` of them: an odd number of cache lines, so that a column of
+ * many rows spreads over all sets of a cache. Rows of a power of two would all fall into a few. */
+size_t forward_stride(size_t width, size_t value_bytes);
 /* A pass of its own, without shares. has_head: false where nobody asks it for logits. */
 DOBBY_NODISCARD dobby_code forward_new(const struct model *model, struct thread_pool *pool,
                                        const atomic_bool *give_up, const struct forward_limits *limits,
@@ -78,13 +83,15 @@ void forward_position_rows(struct forward *f, uint32_t layer_index);
 struct forward_product {
     enum engine_phase phase;
     const struct packed_matrix *weights;
-    const void *input; /* (tokens, columns) of input_type, one row after the other */
+    const void *input; /* (tokens, columns) of input_type */
+    size_t input_stride;
     const float *norm; /* (columns): the input, F32, is normed by it first; NULL: not */
     enum value_type input_type;
     uint32_t tokens;
     const float *bias;
     bool accumulate;
-    void *output; /* one row after the other */
+    void *output;
+    size_t output_stride;
 };
 /* Whether the feed-forward's middle is computed part by part: one thread need not wait between the parts. */
 bool forward_feeds_in_parts(const struct forward *f);

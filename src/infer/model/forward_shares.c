@@ -57,13 +57,13 @@ static void sum_phases(const struct forward *f, size_t shares, int64_t sums[PHAS
 
 static void gather_outputs(struct forward *f, size_t shares)
 {
-    const size_t hidden = f->model->config.hidden;
+    const size_t stride = f->hidden_stride;
     f->output_count = 0;
     for (size_t i = 0; i < shares; i++) {
         const struct forward *share = f->shares[i];
         assert(f->output_count + share->output_count <= f->tokens_max);
-        memcpy(f->hidden + f->output_count * hidden, share->hidden,
-               share->output_count * hidden * sizeof(float));
+        memcpy(f->hidden + f->output_count * stride, share->hidden,
+               share->output_count * stride * sizeof(float));
         f->output_count += share->output_count;
     }
 }

@@ -79,18 +79,6 @@ double sampler_uniform(uint64_t seed, uint64_t position)
     return (double)(bits >> 11) * 0x1p-53;
 }
 
-/* On the bits, since a sum of comparisons is what compilers vectorise. */
-static bool all_finite(const float *values, uint32_t count)
-{
-    uint32_t bad = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &values[i], sizeof bits);
-        bad += (bits & 0x7f800000u) == 0x7f800000u;
-    }
-    return bad == 0;
-}
-
 /* Each token of the history is penalised once, however often it occurs (Keskar et al. 2019). */
 static void penalize(const struct sampler_input *input, struct sampler_scratch *scratch)
 {
@@ -209,28 +197,15 @@ bool sampler_wants_best(const struct sampling *sampling)
     return sampling->temperature <= 0 && sampling->repetition_penalty == 1;
 }
 
-struct sampler_best sampler_best_of(const struct kernels *kernels, const float *logits, uint32_t count,
-                                    int32_t token_first)
+struct best_output sampler_best_join(const struct best_output *parts, size_t count, size_t stride)
 {
-    struct sampler_best best = {.token = -1};
-    uint32_t at = 0;
-    if (!all_finite(logits, count))
-        return best;
-    kernels->argmax_logsumexp(logits, count, &at, &best.logsumexp);
-    best.token = token_first + (int32_t)at;
-    best.logit = logits[at];
-    return best;
-}
-
-struct sampler_best sampler_best_join(const struct sampler_best *parts, size_t count, size_t stride)
-{
-    struct sampler_best best = parts[0];
+    struct best_output best = parts[0];
     double sum = 0, largest = (double)parts[0].logsumexp;
     for (size_t i = 0; i < count; i++) {
-        const struct sampler_best *part = &parts[i * stride];
-        if (part->token < 0)
-            return (struct sampler_best){.token = -1};
-        if (part->logit > best.logit)
+        const struct best_output *part = &parts[i * stride];
+        if (part->output < 0)
+            return (struct best_output){.output = -1};
+        if (part->value > best.value)
             best = *part;
         if ((double)part->logsumexp > largest)
             largest = (double)part->logsumexp;
@@ -241,13 +216,13 @@ struct sampler_best sampler_best_join(const struct sampler_best *parts, size_t c
     return best;
 }
 
-dobby_code sampler_choose_best(const struct sampler_best *best, uint64_t position, struct sampler_choice *out,
+dobby_code sampler_choose_best(const struct best_output *best, uint64_t position, struct sampler_choice *out,
                                struct dobby_error *err)
 {
     *out = (struct sampler_choice){0};
-    if (best->token < 0)
+    if (best->output < 0)
         return fail_not_finite(position, err);
-    *out = (struct sampler_choice){.token = best->token, .logprob = best->logit - best->logsumexp};
+    *out = (struct sampler_choice){.token = best->output, .logprob = best->value - best->logsumexp};
     return DOBBY_OK;
 }
 
@@ -257,7 +232,7 @@ dobby_code sampler_choose(const struct kernels *kernels, const struct sampler_in
 {
     *out = (struct sampler_choice){0};
     const struct sampling *sampling = input->sampling;
-    if (!all_finite(input->logits, input->vocabulary))
+    if (!values_are_finite(input->logits, input->vocabulary))
         return fail_not_finite(input->position, err);
     uint32_t best;
     float logsumexp;

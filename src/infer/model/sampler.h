@@ -34,20 +34,13 @@ DOBBY_NODISCARD dobby_code sampler_choose(const struct kernels *kernels, const s
                                           struct dobby_error *err);
 
 /* Greedy choice without a row of logits: what parts of it came to. */
-struct sampler_best {
-    int32_t token; /* of the largest logit, the lowest on ties; -1: a logit is infinite or no number */
-    float logit, logsumexp;
-};
-/* Whether these settings need no more than struct sampler_best. */
+/* Whether these settings need no more than struct best_output. */
 bool sampler_wants_best(const struct sampling *sampling);
-/* Of a part of a row: count logits, of which the first is token_first's. */
-struct sampler_best sampler_best_of(const struct kernels *kernels, const float *logits, uint32_t count,
-                                    int32_t token_first);
 /* Joins parts that lie stride apart, in the order of their tokens: the result depends on how a row was cut,
  * so that must not depend on anything else. */
-struct sampler_best sampler_best_join(const struct sampler_best *parts, size_t count, size_t stride);
+struct best_output sampler_best_join(const struct best_output *parts, size_t count, size_t stride);
 /* Fails as sampler_choose. */
-DOBBY_NODISCARD dobby_code sampler_choose_best(const struct sampler_best *best, uint64_t position,
+DOBBY_NODISCARD dobby_code sampler_choose_best(const struct best_output *best, uint64_t position,
                                                struct sampler_choice *out, struct dobby_error *err);
 /* Uniform in [0, 1): the draw at a position. */
 double sampler_uniform(uint64_t seed, uint64_t position);

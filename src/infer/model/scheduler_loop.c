@@ -63,7 +63,7 @@ static void sample_task(void *context, size_t index, uint32_t thread)
 /* Rows [first, first + rows), all greedy without a penalty. False: given up. */
 static bool choose_best(struct scheduler *s, uint32_t first, uint32_t rows)
 {
-    struct sampler_best best[FORWARD_BEST_ROWS];
+    struct best_output best[FORWARD_BEST_ROWS];
     if (!forward_best(s->forward, first, rows, best))
         return false;
     for (uint32_t i = 0; i < rows; i++) {

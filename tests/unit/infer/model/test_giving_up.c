@@ -50,7 +50,7 @@ static void close_fixture(struct fixture *f)
 }
 
 /* One pass and its ends, given up in product `at`. The last row's logits, unless given up. */
-static bool pass(struct fixture *f, int at, float logits[TINY_VOCABULARY], struct sampler_best *best)
+static bool pass(struct fixture *f, int at, float logits[TINY_VOCABULARY], struct best_output *best)
 {
     struct dobby_error err;
     struct kv_sequence sequence;
@@ -78,7 +78,7 @@ static void a_pass_is_given_up_wherever_it_is(void **state)
     (void)state;
     struct fixture f;
     float want[TINY_VOCABULARY], got[TINY_VOCABULARY];
-    struct sampler_best best, want_best;
+    struct best_output best, want_best;
     open_fixture(&f);
     assert_true(pass(&f, 0, want, &want_best));
     const int count = atomic_load(&products);
@@ -89,7 +89,7 @@ static void a_pass_is_given_up_wherever_it_is(void **state)
         assert_in_range(atomic_load(&products), at, at + THREADS - 1); /* those that ran already */
         assert_true(pass(&f, 0, got, &best));
         assert_memory_equal(got, want, sizeof want);
-        assert_int_equal(best.token, want_best.token);
+        assert_int_equal(best.output, want_best.output);
     }
     close_fixture(&f);
 }

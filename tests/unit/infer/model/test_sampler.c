@@ -86,7 +86,7 @@ static void parts_join_to_the_row(void **state)
     } rows[] = {{1, 1}, {7, 3}, {300, 100}, {300, 299}, {1000, 64}, {1000, 1000}};
     float logits[VOCABULARY_MAX];
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct sampler_best parts[VOCABULARY_MAX * 2];
+        struct best_output parts[VOCABULARY_MAX * 2];
         struct sampler_choice got;
         struct dobby_error err;
         size_t part_count = 0;
@@ -94,9 +94,9 @@ static void parts_join_to_the_row(void **state)
         for (uint32_t at = 0; at < rows[i].count; at += rows[i].part, part_count++) {
             const uint32_t left = rows[i].count - at;
             parts[2 * part_count] =
-                sampler_best_of(kernels, logits + at, left < rows[i].part ? left : rows[i].part, (int32_t)at);
+                kernels_best_of(kernels, logits + at, left < rows[i].part ? left : rows[i].part, (int32_t)at);
         }
-        const struct sampler_best best = sampler_best_join(parts, part_count, 2);
+        const struct best_output best = sampler_best_join(parts, part_count, 2);
         assert_ok(sampler_choose_best(&best, 5, &got, &err), &err);
         const struct sampler_choice want = choose(logits, rows[i].count, SAMPLING_GREEDY, NULL, 0, 5);
         assert_int_equal(got.token, want.token);
@@ -110,13 +110,13 @@ static void a_part_that_is_no_number_spoils_the_row(void **state)
     const float bad[] = {INFINITY, -INFINITY, NAN};
     for (size_t i = 0; i < COUNT_OF(bad) * 3; i++) {
         float logits[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
-        struct sampler_best parts[3];
+        struct best_output parts[3];
         struct sampler_choice choice;
         struct dobby_error err = {0};
         logits[3 * (i / 3) + 1] = bad[i % 3];
         for (int part = 0; part < 3; part++)
-            parts[part] = sampler_best_of(kernels, logits + 3 * part, 3, 3 * part);
-        const struct sampler_best best = sampler_best_join(parts, 3, 1);
+            parts[part] = kernels_best_of(kernels, logits + 3 * part, 3, 3 * part);
+        const struct best_output best = sampler_best_join(parts, 3, 1);
         assert_int_equal(sampler_choose_best(&best, 77, &choice, &err), DOBBY_NUMERIC_FAILURE);
         assert_non_null(strstr(err.detail, "77"));
         assert_int_equal(choice.token, 0);

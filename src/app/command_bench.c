@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KERNEL_SECONDS = 60, ENGINE_SECONDS = 10 };
+enum { KERNEL_SECONDS = 60, ENGINE_SECONDS = 20 };
 
 /* ---- what both commands share --------------------------------------------------------------------- */
 
@@ -299,7 +299,7 @@ static const struct option_spec engine_options[] = {
      .argument = "LIST",
      .help = "records in the engine at once, a row each; default 1,4,8,20,64,128,auto"},
     {.name = "records", .type = OPTION_INTEGER, .argument = "N", .help = "so many for each row; 0: by time"},
-    {.name = "seconds", .type = OPTION_INTEGER, .argument = "S", .help = "for each row; default 10"},
+    {.name = "seconds", .type = OPTION_INTEGER, .argument = "S", .help = "for each row; default 20"},
     {.name = "phases",
      .type = OPTION_SWITCH,
      .help = "print where the time of a pass goes (JSON always has it)"},

@@ -58,7 +58,7 @@ const struct config_key_spec config_keys[CONFIG_KEY_COUNT] = {
                                  .default_text = "auto",
                                  .choices = {"auto", "exact", "bf16", "int8", "int4"},
                                  .environment = {"DOBBY_ENGINE_PRECISION"},
-                                 .help = "exact: weights as stored, F32 products; bf16 and int8: weights "
+                                 .help = "exact: weights as stored, all in F32; bf16 and int8: weights "
                                          "and arithmetic in these; int4: half of int8's memory, loses "
                                          "more; auto: the fastest here that is as good"},
     [CONFIG_ENGINE_NULL_DELAY_MS] = {.name = "engine.null_delay_ms",

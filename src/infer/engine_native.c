@@ -227,7 +227,8 @@ static dobby_code fill_info(struct native *native, const struct scheduler_option
     return DOBBY_OK;
 }
 
-/* The set and the product; PRODUCT_UNKNOWN stays what the weights' type decides. */
+/* The set and the product; PRODUCT_UNKNOWN stays what the weights' type decides. What is to be exact is for a
+ * set whose attention is, too. */
 static dobby_code choose_kernels(const struct engine_native_options *options, const struct kernels **kernels,
                                  enum product *out, struct dobby_error *err)
 {
@@ -245,6 +246,8 @@ static dobby_code choose_kernels(const struct engine_native_options *options, co
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(name != NULL ? name : "auto", names[i].name) == 0) {
             *out = names[i].product;
+            if (*out == PRODUCT_F32 && (*kernels)->exact != NULL)
+                *kernels = (*kernels)->exact;
             return DOBBY_OK;
         }
     }

@@ -16,10 +16,11 @@ struct engine_native_options {
     uint32_t context_tokens; /* 0: the model's */
     uint64_t kv_bytes_max;   /* 0: chosen for sessions and memory */
     const char *kernels;     /* "ref", "avx2", "avx512", "amx"; NULL: DOBBY_CPU, else the best there is */
-    /* "exact": weights as stored, F32 products; "bf16"; "int8": weights and activations; "int4": weights of
-     * four bits, activations as int8; NULL or "auto": what is fastest here and stays within 1 % of exact's
-     * mean log-probability. int4 loses more unless the file's weights have four bits: auto takes it only
-     * then. Attention of the set "amx" rounds queries, keys and values to INT8 in all of them. */
+    /* "exact": weights as stored, all in F32, by the set "avx512" in place of "amx"; "bf16"; "int8": weights
+     * and activations; "int4": weights of four bits, activations as int8; NULL or "auto": what is fastest
+     * here and stays within 1 % of exact's mean log-probability. int4 loses more unless the file's weights
+     * have four bits: auto takes it only then. Attention of the set "amx" rounds queries, keys and values to
+     * INT8. */
     const char *precision;
 };
 /* Maps and packs the model and starts the engine's threads.

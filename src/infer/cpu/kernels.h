@@ -103,6 +103,8 @@ struct attention_job {
 
 struct kernels {
     const char *name; /* "ref", "avx2", "avx512", "amx" */
+    /* The set that computes everything in F32 in its place, since it rounds keys and values; NULL: itself. */
+    const struct kernels *exact;
     /* Rows worth having in one pass: with them the products take several times as long as reading the weights
      * from memory, so that more would make a pass longer, not cheaper. The faster the products, the more. */
     uint32_t step_rows;

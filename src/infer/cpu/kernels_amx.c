@@ -59,6 +59,7 @@ static void argmax_logsumexp(const float *values, uint32_t count, uint32_t *inde
 
 const struct kernels kernels_amx = {
     .name = "amx",
+    .exact = &kernels_avx512,
     .step_rows = 512,
     .task_weights = 8 << 20,
     .choose_product = choose_product,

@@ -15,7 +15,6 @@
 #include "infer/cpu/matmul_amx.h"
 
 #include <math.h>
-#include <string.h>
 
 enum {
     ROWS = 16,
@@ -131,7 +130,6 @@ static ALWAYS_INLINE void begin_rows(const struct attention_job *job, struct att
     round_queries(t, dim);
     _mm512_store_ps(t->maxima, _mm512_set1_ps(-INFINITY));
     _mm512_store_ps(t->totals, _mm512_setzero_ps());
-    memset(t->outputs, 0, (size_t)t->count * t->tiles * TILE_ROWS * sizeof(float));
 }
 
 /* Scores of the rows with the first tiles of positions of a block. */
@@ -355,7 +353,8 @@ static ALWAYS_INLINE void weigh(const struct attention_job *job, const struct at
     }
 }
 
-/* Adds the weighted values of a block to the outputs of the rows that see some of them. */
+/* Adds the weighted values of a block to the outputs of the rows that see some of them: in the first block
+ * all, whose outputs begin there. */
 static ALWAYS_INLINE void blend(const struct attention_tiles *t, uint32_t first, const bool narrow)
 {
     const size_t width = (size_t)t->tiles * TILE_ROWS;
@@ -369,7 +368,8 @@ static ALWAYS_INLINE void blend(const struct attention_tiles *t, uint32_t first,
             const __m512i high = _mm512_load_si512(sums);
             const __m512i low = _mm512_load_si512(sums + low_row(narrow) * width);
             const __m512i sum = _mm512_add_epi32(_mm512_slli_epi32(high, WEIGHT_LOW_BITS), low);
-            _mm512_store_ps(output, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), unit, _mm512_load_ps(output)));
+            const __m512 before = first > 0 ? _mm512_load_ps(output) : _mm512_setzero_ps();
+            _mm512_store_ps(output, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), unit, before));
         }
     }
 }

@@ -147,9 +147,9 @@ struct kernels {
     void (*argmax_logsumexp)(const float *values, uint32_t count, uint32_t *index, float *logsumexp);
 };
 
-/* What matmul's outputs of the job's panels come to, token by token: best (tokens). Not for gated weights,
- * nor with accumulate. job->output is scratch, BEST_STRIDE_MIN and as many as the panels have outputs apart.
- */
+/* What matmul's outputs of the job's panels come to, token by token: best (tokens). Without gate, bias or
+ * accumulate. job->output is scratch, 64-byte aligned; output_stride is BEST_STRIDE_MIN at least, and no less
+ * than the panels have outputs. */
 enum { BEST_STRIDE_MIN = 64 };
 void kernels_matmul_best(const struct kernels *kernels, const struct matmul_job *job,
                          struct best_output *best);

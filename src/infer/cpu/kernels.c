@@ -59,6 +59,7 @@ void kernels_matmul_best(const struct kernels *kernels, const struct matmul_job 
     const struct packed_matrix *weights = job->weights;
     const uint32_t first = job->panel_first * weights->panel_rows, all = job->panel_end * weights->panel_rows;
     const uint32_t end = all < weights->rows ? all : weights->rows;
+    assert(job->panel_first < job->panel_end);
     assert(!weights->gated && !job->accumulate && job->bias == NULL && job->output_first == first);
     assert(job->output_stride >= BEST_STRIDE_MIN && job->output_stride >= end - first);
     if (kernels->matmul_best != NULL) {

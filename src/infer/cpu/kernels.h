@@ -103,7 +103,7 @@ struct attention_job {
 
 struct kernels {
     const char *name; /* "ref", "avx2", "avx512", "amx" */
-    /* The set that computes everything in F32 in its place, since it rounds keys and values; NULL: itself. */
+    /* What --precision exact takes instead of this set, whose attention rounds; NULL: this set. */
     const struct kernels *exact;
     /* Rows worth having in one pass: with them the products take several times as long as reading the weights
      * from memory, so that more would make a pass longer, not cheaper. The faster the products, the more. */
@@ -147,9 +147,9 @@ struct kernels {
     void (*argmax_logsumexp)(const float *values, uint32_t count, uint32_t *index, float *logsumexp);
 };
 
-/* What matmul's outputs of the job's panels come to, token by token: best (tokens). Without gate, bias or
- * accumulate. job->output is scratch, 64-byte aligned; output_stride is BEST_STRIDE_MIN at least, and no less
- * than the panels have outputs. */
+/* What matmul's outputs of the job's panels (one at least) come to, token by token: best (tokens). Without
+ * gate, bias or accumulate. job->output is scratch, 64-byte aligned; output_stride is BEST_STRIDE_MIN at
+ * least, and no less than the panels have outputs. */
 enum { BEST_STRIDE_MIN = 64 };
 void kernels_matmul_best(const struct kernels *kernels, const struct matmul_job *job,
                          struct best_output *best);

@@ -21,7 +21,7 @@ struct forward;
 
 enum {
     FORWARD_LOGIT_ROWS = 64, /* at once: the logits of a large vocabulary are a quarter megabyte a row */
-    FORWARD_BEST_ROWS = 128  /* at once: so many rows of a part of the vocabulary stay in L2 */
+    FORWARD_BEST_ROWS = 128 /* at once: so many rows of a part of the vocabulary, or their best, stay in L2 */
 };
 
 /* Of a pass, and of each share of a pass that threads compute apart. */

@@ -13,7 +13,7 @@ struct best_loop {
     struct matmul_job job;
 };
 
-/* A part of the vocabulary: its logits of all rows, and what they come to. */
+/* A part of the vocabulary: what its logits come to in each row. */
 static void best_task(void *context, size_t index, uint32_t thread)
 {
     const struct best_loop *loop = context;
@@ -38,7 +38,6 @@ bool forward_best(struct forward *forward, uint32_t row_first, uint32_t rows, st
     assert(FORWARD_PART_OUTPUTS % head->panel_rows == 0);
     const struct forward_product product = {.phase = PHASE_HEAD,
                                             .weights = head,
-
                                             .input = forward->hidden + row_first * forward->hidden_stride,
                                             .input_stride = forward->hidden_stride,
                                             .input_type = VALUES_F32,

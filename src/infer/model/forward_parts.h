@@ -44,7 +44,7 @@ struct forward {
     uint32_t row_count, output_count;
     size_t task_count;
 
-    char *memory;    /* owned: what the pointers below point into, and rows and tasks */
+    char *memory; /* owned: what the pointers below point into, and rows and tasks; rows are a stride apart */
     float *hidden;   /* (tokens_max, hidden): the residual stream */
     float *normed;   /* (tokens_max, hidden) */
     float *qkv;      /* (tokens_max, qkv_width) */
@@ -55,9 +55,9 @@ struct forward {
     struct packed_rows packed;       /* the input of a product that wants it so */
     struct packed_rows packed_parts; /* likewise, filled part by part, where activated holds a part */
     float *logits;                   /* (FORWARD_LOGIT_ROWS, vocabulary) */
-    float *parts;                  /* (threads, FORWARD_BEST_ROWS, FORWARD_PART_OUTPUTS): logits of a part */
-    struct best_output *part_best; /* (parts of the vocabulary, FORWARD_BEST_ROWS) */
-    char *scratch;                 /* (threads, scratch_bytes) */
+    float *parts;                    /* (threads, FORWARD_BEST_ROWS, parts_stride): for kernels_matmul_best */
+    struct best_output *part_best;   /* (parts of the vocabulary, FORWARD_BEST_ROWS) */
+    char *scratch;                   /* (threads, scratch_bytes) */
     size_t scratch_bytes;
     int64_t phase_ns[PHASE_COUNT];
 };

@@ -105,6 +105,9 @@ static void check_row(const char *what, const struct best_output *got, const flo
     for (uint32_t i = 0; i < count; i++)
         sum += exp((double)outputs[i] - (double)outputs[at]);
     const double want = (double)outputs[at] + log(sum);
+    if (got->logsumexp < got->value)
+        fail_msg("%s: log-sum-exp %.9g below the largest, %.9g", what, (double)got->logsumexp,
+                 (double)got->value);
     if (got->output != (int32_t)(output_first + at) || got->value != outputs[at] ||
         !(fabs((double)got->logsumexp - want) <= 2e-6 * (1 + fabs(want))))
         fail_msg("%s: output %d, value %.9g, log-sum-exp %.9g; want %u, %.9g, %.9g", what, got->output,
@@ -165,20 +168,21 @@ static void the_best_is_the_outputs_best(void **state)
     }
 }
 
-/* One token, of ones times `large`, by ROWS rows of weights that are the same all along. */
 enum { ROWS = 200, COLUMNS = 64 };
-static struct best_output best_of_rows(const struct kernels *set, enum product product,
-                                       const float rows[ROWS], float large)
+
+/* The best for one token, all of whose inputs are `input`. */
+static struct best_output best_of_weights(const struct kernels *set, enum product product,
+                                          const float weights[ROWS * COLUMNS], float input)
 {
-    static float weights[ROWS * COLUMNS];
     struct fixture f = {.set = set, .shape = {1, ROWS, COLUMNS}};
-    const struct tensor tensor = {
-        .type = TENSOR_F32, .rows = ROWS, .columns = COLUMNS, .data = weights, .bytes = sizeof weights};
-    for (size_t i = 0; i < ROWS * COLUMNS; i++)
-        weights[i] = rows[i / COLUMNS];
+    const struct tensor tensor = {.type = TENSOR_F32,
+                                  .rows = ROWS,
+                                  .columns = COLUMNS,
+                                  .data = weights,
+                                  .bytes = sizeof *weights * ROWS * COLUMNS};
     f.input = aligned_bytes(COLUMNS * sizeof *f.input);
     for (int k = 0; k < COLUMNS; k++)
-        f.input[k] = large;
+        f.input[k] = input;
     fill_fixture(&f, &tensor, product);
     float *output = aligned_bytes(ROWS * sizeof *output);
     struct best_output best;
@@ -187,6 +191,16 @@ static struct best_output best_of_rows(const struct kernels *set, enum product p
     free(output);
     fixture_free(&f);
     return best;
+}
+
+/* Likewise, by weights that are the same all along a row. */
+static struct best_output best_of_rows(const struct kernels *set, enum product product,
+                                       const float rows[ROWS], float input)
+{
+    static float weights[ROWS * COLUMNS];
+    for (size_t i = 0; i < ROWS * COLUMNS; i++)
+        weights[i] = rows[i / COLUMNS];
+    return best_of_weights(set, product, weights, input);
 }
 
 /* Equal outputs: the lowest wins, wherever they lie in a vector. */
@@ -203,6 +217,48 @@ static void the_lowest_of_equals_is_best(void **state)
             rows[row] = row == equal[0] || row == equal[1] ? 1.0f : 0.5f;
         for (enum product product = PRODUCT_F32; product < PRODUCT_COUNT; product++)
             assert_int_equal(best_of_rows(sets[i / COUNT_OF(equals)], product, rows, 1).output, equal[0]);
+    }
+}
+
+/* One output takes all the probability, however far it is above what came before. */
+static void no_probability_is_above_one(void **state)
+{
+    (void)state;
+    const struct kernels *sets[SETS_MAX];
+    const size_t set_count = kernels_available(sets, SETS_MAX);
+    for (uint32_t i = 0; i < 400; i++) {
+        float rows[ROWS];
+        for (uint32_t row = 0; row < ROWS; row++)
+            rows[row] = -0.3f + (float)i * 0.0017f;
+        rows[100 + i % 100] += 0.4f + (float)i * 0.0037f;
+        for (size_t s = 0; s < set_count; s++) {
+            for (enum product product = PRODUCT_F32; product < PRODUCT_COUNT; product++) {
+                const struct best_output best = best_of_rows(sets[s], product, rows, 1);
+                assert_int_equal(best.output, 100 + i % 100);
+                assert_true(best.logsumexp >= best.value);
+                assert_true(best.logsumexp <= best.value + 1e-3f);
+            }
+        }
+    }
+}
+
+/* Outputs of 2^30 lie 128 apart: the next one is too far above for e^x, though 64 more is no other number. */
+static void a_large_output_is_far_above_the_one_before(void **state)
+{
+    (void)state;
+    const struct kernels *sets[SETS_MAX];
+    const size_t set_count = kernels_available(sets, SETS_MAX);
+    for (uint32_t i = 0; i < 16; i++) {
+        static float weights[ROWS * COLUMNS];
+        for (uint32_t row = 0; row < ROWS; row++) {
+            weights[row * COLUMNS] = 0x1p30f;
+            weights[row * COLUMNS + 1] = 128 * (float)(row < 150 ? i : i + 1);
+        }
+        for (size_t s = 0; s < set_count; s++) {
+            const struct best_output best = best_of_weights(sets[s], PRODUCT_BF16, weights, 1);
+            assert_int_equal(best.output, 150);
+            assert_true(isfinite(best.logsumexp) && best.logsumexp >= best.value);
+        }
     }
 }
 
@@ -225,6 +281,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_best_is_the_outputs_best),
         cmocka_unit_test(the_lowest_of_equals_is_best),
+        cmocka_unit_test(no_probability_is_above_one),
+        cmocka_unit_test(a_large_output_is_far_above_the_one_before),
         cmocka_unit_test(one_infinite_output_shows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

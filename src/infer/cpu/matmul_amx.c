@@ -13,16 +13,17 @@
 
 #include "infer/cpu/matmul_amx.h"
 
-#include "infer/cpu/amx_epilogue.inc"
+#include "infer/cpu/amx_block.inc"
 
 #include <assert.h>
 
 enum {
     BLOCK_TOKENS_MAX = 1024, /* at once, of rows that fit in L2 */
-    PART_TOKENS = 256,       /* whose sums wait in L1 from slice to slice */
-    SLICED_TOKENS = 512,     /* at once, of rows that do not: a group's slice is 256 to 352 KB */
-    SLICED_PANELS = 14,      /* at once: their sums wait in another 900 KB */
-    SLICE_STEPS_MAX = 14,    /* of BF16: 28 KB of a panel */
+    PART_TOKENS = 512,    /* likewise, where sums wait from slice to slice: in 64 KB. Half of them would wait
+                             in L1, but take the weights from beyond L2 twice, which costs more */
+    SLICED_TOKENS = 512,  /* at once, of rows that do not: a group's slice is 256 to 352 KB */
+    SLICED_PANELS = 14,   /* at once: their sums wait in another 900 KB */
+    SLICE_STEPS_MAX = 14, /* of BF16: 28 KB of a panel */
     BLOCK_BYTES_MAX = (1 << 20) + (1 << 18), /* of rows: of a 2 MB L2 */
     STREAM_BYTES_MIN = 8 << 20,              /* an output of this size is written past the caches */
     PROBE_STEPS = 4,
@@ -76,9 +77,9 @@ static uint32_t even_tokens(uint32_t tokens, uint32_t most)
     return ((tokens + parts - 1) / parts + TILE_TOKENS - 1) / TILE_TOKENS * TILE_TOKENS;
 }
 
-/* Rows that fit in L2 stay there while panels go by, one after the other, and sums wait in L1 for the panel's
- * next slice. Rows that do not are taken slice by slice: that of many tokens stays in L2 beside the waiting
- * sums of a few panels. */
+/* Rows that fit in L2 stay there while panels go by, one after the other, and sums wait beside them for the
+ * panel's next slice. Rows that do not are taken slice by slice: that of many tokens stays in L2 beside the
+ * waiting sums of a few panels. */
 static struct cut cut_of(const struct matmul_job *job, const struct slices *slices)
 {
     const size_t row_bytes = (size_t)slices->steps * TILE_STEP_BYTES;
@@ -103,158 +104,12 @@ struct scratch {
 enum { UNPACKED_BYTES = INT8_ONE_GROUP_COLUMNS / TILE_STEP_BYTES * TILE_BLOCK_BYTES };
 static_assert((int)INT8_ONE_GROUP_COLUMNS >= (int)INT8_GROUP_COLUMNS_MOST, "the longest slice");
 enum { WAITING_BLOCKS = SLICED_PANELS * SLICED_TOKENS / TILE_TOKENS };
-static_assert((int)WAITING_BLOCKS >= (int)(PART_TOKENS / TILE_TOKENS), "one panel's blocks wait there too");
+static_assert((int)WAITING_BLOCKS >= (int)(BLOCK_TOKENS_MAX / TILE_TOKENS), "one panel's blocks, too");
 
 size_t amx_scratch_bytes(const struct packed_matrix *weights)
 {
     return (WAITING_BLOCKS + 2) * BLOCK_VALUES * sizeof(float) +
            (weights->product == PRODUCT_INT4 ? UNPACKED_BYTES : 0);
-}
-
-/* Four tiles of sums. The order is the processor's to change while it has registers to rename tiles to. */
-static ALWAYS_INLINE void step_wide(const uint8_t *rows, const uint8_t *weights, const enum product product)
-{
-    _tile_loadd(6, weights, TILE_STEP_BYTES);
-    _tile_stream_loadd(4, rows, TILE_STEP_BYTES);
-    if (product == PRODUCT_INT8)
-        _tile_dpbssd(0, 4, 6);
-    else
-        _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, weights + TILE_BYTES, TILE_STEP_BYTES);
-    if (product == PRODUCT_INT8)
-        _tile_dpbssd(1, 4, 7);
-    else
-        _tile_dpbf16ps(1, 4, 7);
-    _tile_stream_loadd(5, rows + TILE_BYTES, TILE_STEP_BYTES);
-    if (product == PRODUCT_INT8) {
-        _tile_dpbssd(2, 5, 6);
-        _tile_dpbssd(3, 5, 7);
-    } else {
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-    }
-}
-
-/* Two tiles of sums, four tiles in all. */
-static ALWAYS_INLINE void step_narrow(const uint8_t *rows, const uint8_t *weights, const enum product product)
-{
-    _tile_stream_loadd(4, rows, TILE_STEP_BYTES);
-    _tile_loadd(6, weights, TILE_STEP_BYTES);
-    if (product == PRODUCT_INT8)
-        _tile_dpbssd(0, 4, 6);
-    else
-        _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(6, weights + TILE_BYTES, TILE_STEP_BYTES);
-    if (product == PRODUCT_INT8)
-        _tile_dpbssd(1, 4, 6);
-    else
-        _tile_dpbf16ps(1, 4, 6);
-}
-
-/* One slice of up to 32 tokens by one panel, into fresh; meanwhile the pending one is finished. */
-struct slice_part {
-    const uint8_t *rows, *weights; /* of the slice's first step */
-    const uint8_t *ahead;          /* to be asked into L2, ahead_lines a step */
-    uint32_t steps, ahead_lines;
-    const float *before; /* BF16: sums of the slices before; NULL: none */
-    bool both;           /* more than 16 tokens */
-    /* Where these sums will be finished, to be asked into L1, some tokens a step. */
-    const char *into;
-    size_t into_bytes; /* from token to token */
-    uint32_t into_tokens;
-};
-
-/* The lines that the next `count` tokens' sums will be added to or written to: by then they are here. */
-static ALWAYS_INLINE void ask_into(struct slice_part *part, const uint32_t count,
-                                   const enum epilogue epilogue)
-{
-    for (uint32_t i = 0; i < count && part->into_tokens > 0; i++, part->into_tokens--) {
-        __builtin_prefetch(part->into, 1, 3);
-        if (epilogue != EPILOGUE_GATED)
-            __builtin_prefetch(part->into + CACHE_LINE, 1, 3);
-        part->into += part->into_bytes;
-    }
-}
-
-static ALWAYS_INLINE void multiply_wide(struct slice_part *part, int32_t *fresh, struct pending *pending,
-                                        const enum product product, const enum epilogue epilogue,
-                                        const bool grouped, const uint32_t tokens_a_step)
-{
-    if (product == PRODUCT_BF16 && part->before != NULL) {
-        _tile_loadd(0, part->before, BLOCK_STRIDE);
-        _tile_loadd(1, part->before + TILE_ROWS, BLOCK_STRIDE);
-        _tile_loadd(2, part->before + BLOCK_VALUES / 2, BLOCK_STRIDE);
-        _tile_loadd(3, part->before + BLOCK_VALUES / 2 + TILE_ROWS, BLOCK_STRIDE);
-    } else {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-    }
-    const uint8_t *rows = part->rows, *weights = part->weights, *ahead = part->ahead;
-    for (uint32_t step = 0; step < part->steps; step++) {
-        step_wide(rows, weights, product);
-        rows += TILE_BLOCK_BYTES;
-        weights += TILE_BLOCK_BYTES;
-        for (uint32_t line = 0; line < part->ahead_lines; line++, ahead += CACHE_LINE)
-            _mm_prefetch((const char *)ahead, _MM_HINT_T1);
-        ask_into(part, tokens_a_step, epilogue);
-        finish(pending, tokens_a_step, product, epilogue, grouped);
-    }
-    finish(pending, TILE_TOKENS, product, epilogue, grouped);
-    _tile_stored(0, fresh, BLOCK_STRIDE);
-    _tile_stored(1, fresh + TILE_ROWS, BLOCK_STRIDE);
-    _tile_stored(2, fresh + BLOCK_VALUES / 2, BLOCK_STRIDE);
-    _tile_stored(3, fresh + BLOCK_VALUES / 2 + TILE_ROWS, BLOCK_STRIDE);
-}
-
-/* The same sums, 16 tokens after the other. */
-static ALWAYS_INLINE void multiply_narrow(struct slice_part *part, int32_t *fresh, struct pending *pending,
-                                          const enum product product, const enum epilogue epilogue,
-                                          const bool grouped, const uint32_t tokens_a_step)
-{
-    const uint8_t *ahead = part->ahead;
-    for (uint32_t half = 0; half < (part->both ? 2u : 1u); half++) {
-        const size_t at = (size_t)half * (BLOCK_VALUES / 2);
-        if (product == PRODUCT_BF16 && part->before != NULL) {
-            _tile_loadd(0, part->before + at, BLOCK_STRIDE);
-            _tile_loadd(1, part->before + at + TILE_ROWS, BLOCK_STRIDE);
-        } else {
-            _tile_zero(0);
-            _tile_zero(1);
-        }
-        const uint8_t *rows = part->rows + (size_t)half * TILE_BYTES, *weights = part->weights;
-        for (uint32_t step = 0; step < part->steps; step++) {
-            step_narrow(rows, weights, product);
-            rows += TILE_BLOCK_BYTES;
-            weights += TILE_BLOCK_BYTES;
-            for (uint32_t line = 0; half == 0 && line < part->ahead_lines; line++, ahead += CACHE_LINE)
-                _mm_prefetch((const char *)ahead, _MM_HINT_T1);
-            ask_into(part, tokens_a_step, epilogue);
-            finish(pending, tokens_a_step, product, epilogue, grouped);
-        }
-        _tile_stored(0, fresh + at, BLOCK_STRIDE);
-        _tile_stored(1, fresh + at + TILE_ROWS, BLOCK_STRIDE);
-    }
-    finish(pending, TILE_TOKENS, product, epilogue, grouped);
-}
-
-/* The epilogue's pace: a constant number of tokens a step, so that it is straight code. */
-static ALWAYS_INLINE void multiply_paced(struct slice_part *part, int32_t *fresh, struct pending *pending,
-                                         const bool wide, const enum product product,
-                                         const enum epilogue epilogue, const bool grouped)
-{
-    if (wide && part->both) {
-        if (part->steps >= 16)
-            multiply_wide(part, fresh, pending, product, epilogue, grouped, 2);
-        else
-            multiply_wide(part, fresh, pending, product, epilogue, grouped, 3);
-    } else {
-        if (part->steps >= 16)
-            multiply_narrow(part, fresh, pending, product, epilogue, grouped, 1);
-        else
-            multiply_narrow(part, fresh, pending, product, epilogue, grouped, 2);
-    }
 }
 
 /* What is multiplied next: one slice of one panel by the tokens of a cut. */
@@ -276,70 +131,103 @@ static const uint8_t *slice_weights(const struct packed_matrix *weights, const s
            (size_t)slice * slices->slice_steps * step_bytes(weights);
 }
 
-static ALWAYS_INLINE void multiply_place(const struct matmul_job *job, const struct slices *slices,
-                                         const struct scratch *scratch, const struct place *place,
-                                         const enum product product, const enum epilogue epilogue,
-                                         const bool grouped, struct pending *pending, uint32_t *turn,
-                                         const bool wide)
+/* A product on its way. */
+struct product_state {
+    const struct matmul_job *job;
+    struct slices slices;
+    struct scratch scratch;
+    enum sums sums;
+    bool gated, best, past_caches;
+    bool wide;              /* four tiles of sums are as fast as two */
+    uint32_t turn;          /* which of scratch.fresh is next */
+    struct pending pending; /* the last block */
+};
+
+/* Lines of the slice that each of a place's blocks asks for, of as many weights that come next. */
+static uint32_t lines_ahead(const struct product_state *state, uint32_t steps, uint32_t blocks)
 {
-    const struct packed_matrix *weights = job->weights;
-    const uint32_t blocks = (place->token_end - place->token_first + TILE_TOKENS - 1) / TILE_TOKENS;
-    const bool past_caches = epilogue == EPILOGUE_PLAIN && !job->accumulate &&
-                             job->output_stride % TILE_ROWS == 0 &&
-                             (uintptr_t)job->output % CACHE_LINE == 0 &&
-                             job->output_stride * job->tokens * sizeof(float) >= STREAM_BYTES_MIN;
+    return steps * (uint32_t)(step_bytes(state->job->weights) / CACHE_LINE) / blocks;
+}
+
+/* What the blocks of a place share. */
+static struct block shared_block(const struct product_state *state, const struct place *place,
+                                 uint32_t blocks)
+{
+    const struct packed_matrix *weights = state->job->weights;
+    const struct slices *slices = &state->slices;
     const uint32_t step_first = place->slice * slices->slice_steps, left = slices->steps - step_first;
-    const uint32_t width = epilogue == EPILOGUE_GATED ? TILE_ROWS : TILE_OUTPUTS;
-    const size_t value_bytes = epilogue == EPILOGUE_GATED ? sizeof(uint16_t) : sizeof(float);
-    const uint32_t output = place->panel * width,
-                   all = epilogue == EPILOGUE_GATED ? weights->rows / 2 : weights->rows;
-    struct slice_part part = {.steps = left < slices->slice_steps ? left : slices->slice_steps,
-                              .weights = slice_weights(weights, slices, place->panel, place->slice)};
-    const uint32_t lines = part.steps * (uint32_t)(step_bytes(weights) / CACHE_LINE);
+    struct block block = {.steps = left < slices->slice_steps ? left : slices->slice_steps,
+                          .weights = slice_weights(weights, slices, place->panel, place->slice)};
     if (weights->product == PRODUCT_INT4) {
-        tiles_unpack_int4_avx512(weights, place->panel, step_first, part.steps, scratch->unpacked);
-        part.weights = scratch->unpacked;
+        tiles_unpack_int4_avx512(weights, place->panel, step_first, block.steps, state->scratch.unpacked);
+        block.weights = state->scratch.unpacked;
     }
-    for (uint32_t block = 0; block < blocks; block++) {
-        const uint32_t token = place->token_first + block * TILE_TOKENS;
-        const uint32_t tokens =
-            place->token_end - token < TILE_TOKENS ? place->token_end - token : TILE_TOKENS;
-        float *waiting = scratch->waiting[place->waiting_first + block];
-        part.rows = tile_row(job->rows, slices->steps, token, step_first);
-        part.ahead_lines = place->next != NULL ? (lines / blocks + part.steps - 1) / part.steps : 0;
-        part.ahead = part.ahead_lines > 0 ? place->next + (size_t)lines / blocks * block * CACHE_LINE : NULL;
-        part.before = product == PRODUCT_BF16 && place->slice > 0 ? waiting : NULL;
-        part.both = tokens > TILE_ROWS;
-        char *const outputs =
-            (char *)job->output + (token * job->output_stride + output - job->output_first) * value_bytes;
-        const bool waits = place->slice + 1 < slices->count;
-        part.into = waits ? (const char *)waiting : outputs;
-        part.into_bytes = waits ? BLOCK_STRIDE : job->output_stride * value_bytes;
-        part.into_tokens = (past_caches || epilogue == EPILOGUE_BEST) && !waits ? 0 : tokens;
-        /* BF16 sums wait where the next slice's tiles are loaded from, and are pending after the last. */
-        const bool wait_in_tiles = product == PRODUCT_BF16 && place->slice + 1 < slices->count;
-        int32_t *fresh = wait_in_tiles ? (int32_t *)(void *)waiting : scratch->fresh[*turn];
-        multiply_paced(&part, fresh, pending, wide, product, epilogue, grouped);
+    if (place->next != NULL)
+        block.ahead_lines = (lines_ahead(state, block.steps, blocks) + block.steps - 1) / block.steps;
+    return block;
+}
+
+static struct pending shared_pending(const struct product_state *state, const struct place *place)
+{
+    const struct matmul_job *job = state->job;
+    const struct packed_matrix *weights = job->weights;
+    const uint32_t width = state->gated ? TILE_ROWS : TILE_OUTPUTS, output = place->panel * width,
+                   all = state->gated ? weights->rows / 2 : weights->rows;
+    return (struct pending){
+        .weight_scales = state->sums != SUMS_BF16 ? int8_tail(weights, place->panel)->scales : NULL,
+        .output_bytes = job->output_stride * (state->gated ? sizeof(uint16_t) : sizeof(float)),
+        .bias = job->bias != NULL ? job->bias + output : NULL,
+        .output_first = output,
+        .outputs = all - output < width ? all - output : width,
+        .first = place->slice == 0,
+        .last = place->slice + 1 == state->slices.count,
+        .first_panel = place->panel == job->panel_first,
+        .gated = state->gated,
+        .add = job->accumulate,
+        .past_caches = state->past_caches};
+}
+
+static void multiply_place(struct product_state *state, const struct place *place)
+{
+    const struct matmul_job *job = state->job;
+    const uint32_t blocks = (place->token_end - place->token_first + TILE_TOKENS - 1) / TILE_TOKENS;
+    const bool bf16 = state->sums == SUMS_BF16;
+    struct block block = shared_block(state, place, blocks);
+    struct pending these = shared_pending(state, place);
+    /* BF16 sums wait where the next slice's tiles are loaded from, and are pending after the last. */
+    const bool wait_in_tiles = bf16 && !these.last;
+    const size_t value_bytes = state->gated ? sizeof(uint16_t) : sizeof(float);
+    const size_t ahead_bytes = (size_t)lines_ahead(state, block.steps, blocks) * CACHE_LINE;
+    for (uint32_t i = 0; i < blocks; i++) {
+        const uint32_t token = place->token_first + i * TILE_TOKENS;
+        float *waiting = state->scratch.waiting[place->waiting_first + i];
+        these.tokens = place->token_end - token < TILE_TOKENS ? place->token_end - token : TILE_TOKENS;
+        these.output = (char *)job->output +
+                       (token * job->output_stride + these.output_first - job->output_first) * value_bytes;
+        block.rows =
+            tile_row(job->rows, state->slices.steps, token, place->slice * state->slices.slice_steps);
+        block.ahead = place->next != NULL ? place->next + i * ahead_bytes : NULL;
+        block.both = these.tokens > TILE_ROWS;
+        block.before = bf16 && !these.first ? waiting : NULL;
+        block.before_next = block.before != NULL && i + 1 < blocks ? block.before + BLOCK_VALUES : NULL;
+        block.fresh = wait_in_tiles ? (int32_t *)(void *)waiting : state->scratch.fresh[state->turn];
+        block.into = these.output;
+        block.into_bytes = these.output_bytes;
+        if (!these.last || state->best || state->past_caches) {
+            block.into = these.last ? (const void *)block.fresh : waiting;
+            block.into_bytes = BLOCK_STRIDE;
+        }
+        multiply_block(&block, &state->pending, state->sums, state->wide);
+        state->pending = (struct pending){.tokens = 0};
         if (wait_in_tiles)
             continue;
-        *turn ^= 1;
-        *pending = (struct pending){
-            .job = job,
-            .fresh = fresh,
-            .waiting = slices->count > 1 ? waiting : NULL,
-            .row_scales = job->rows->scales + (size_t)place->slice * job->rows->tokens_max + token,
-            .weight_scales = product == PRODUCT_INT8 ? int8_tail(weights, place->panel)->scales : NULL,
-            .output = outputs,
-            .output_bytes = job->output_stride * value_bytes,
-            .best = epilogue == EPILOGUE_BEST ? (struct best_lanes *)job->output + token : NULL,
-            .output_first = output,
-            .first_panel = place->panel == job->panel_first,
-            .bias = job->bias != NULL ? job->bias + output : NULL,
-            .tokens = tokens,
-            .outputs = all - output < width ? all - output : width,
-            .first = place->slice == 0,
-            .last = place->slice + 1 == slices->count,
-            .past_caches = past_caches};
+        state->turn ^= 1;
+        these.fresh = block.fresh;
+        these.waiting = waiting;
+        these.row_scales = job->rows->scales + (size_t)place->slice * job->rows->tokens_max + token;
+        these.best = state->best ? (struct best_lanes *)job->output + token : NULL;
+        these.ending = ending_of(&these);
+        state->pending = these;
     }
 }
 
@@ -369,79 +257,81 @@ static bool tiles_are_renamed(void)
 {
     static const _Alignas(CACHE_LINE) uint8_t zeros[TILE_BLOCK_BYTES] = {0};
     uint64_t ticks[4];
-    step_wide(zeros, zeros, PRODUCT_INT8);
+    step_wide(zeros, zeros, false);
     ticks[0] = ticks_now();
     for (int i = 0; i < PROBE_STEPS; i++)
-        step_wide(zeros, zeros, PRODUCT_INT8);
+        step_wide(zeros, zeros, false);
     ticks[1] = ticks_now();
     amx_configure(); /* gives back the registers of all eight: a tile that was written once holds one */
     ticks[2] = ticks_now();
     for (int i = 0; i < 2 * PROBE_STEPS; i++)
-        step_narrow(zeros, zeros, PRODUCT_INT8);
+        step_narrow(zeros, zeros, false);
     ticks[3] = ticks_now();
     return ticks[1] - ticks[0] < (ticks[3] - ticks[2]) * 5 / 4;
 }
 
-static ALWAYS_INLINE void multiply(const struct matmul_job *job, const enum product product,
-                                   const enum epilogue epilogue, const bool grouped)
+static enum sums sums_of(const struct packed_matrix *weights)
 {
-    const struct slices slices = slices_of(job->weights);
-    const struct cut cut = cut_of(job, &slices);
-    struct scratch scratch = {.fresh = job->scratch,
-                              .waiting = (float(*)[BLOCK_VALUES])(
-                                  void *)((char *)job->scratch + 2 * BLOCK_VALUES * sizeof(int32_t))};
-    scratch.unpacked = (uint8_t *)(scratch.waiting + WAITING_BLOCKS);
-    struct pending pending = {.next = 0};
+    if (weights->product == PRODUCT_BF16)
+        return SUMS_BF16;
+    return int8_groups(weights->columns) == 1 ? SUMS_INT8 : SUMS_INT8_GROUPS;
+}
+
+static bool goes_past_caches(const struct matmul_job *job)
+{
+    return !job->weights->gated && !job->accumulate && job->bias == NULL &&
+           job->output_stride % TILE_ROWS == 0 && (uintptr_t)job->output % CACHE_LINE == 0 &&
+           job->output_stride * job->tokens * sizeof(float) >= STREAM_BYTES_MIN;
+}
+
+static void multiply(const struct matmul_job *job, bool best)
+{
+    if (job->panel_first >= job->panel_end || job->tokens == 0)
+        return;
+    amx_configure();
+    struct product_state state = {.job = job,
+                                  .slices = slices_of(job->weights),
+                                  .sums = sums_of(job->weights),
+                                  .gated = job->weights->gated,
+                                  .best = best,
+                                  .past_caches = !best && goes_past_caches(job)};
+    state.scratch.fresh = job->scratch;
+    state.scratch.waiting =
+        (float(*)[BLOCK_VALUES])(void *)((char *)job->scratch + 2 * BLOCK_VALUES * sizeof(int32_t));
+    state.scratch.unpacked = (uint8_t *)(state.scratch.waiting + WAITING_BLOCKS);
+    const struct cut cut = cut_of(job, &state.slices);
     const uint64_t blocks = (job->tokens + TILE_TOKENS - 1) / TILE_TOKENS;
-    const uint64_t steps = blocks * (job->panel_end - job->panel_first) * slices.steps;
-    const bool wide = steps >= PROBE_WORTH_STEPS && tiles_are_renamed();
-    uint32_t turn = 0;
+    const uint64_t steps = blocks * (job->panel_end - job->panel_first) * state.slices.steps;
+    state.wide = steps >= PROBE_WORTH_STEPS && tiles_are_renamed();
     struct place place;
     for (place.token_first = 0; place.token_first < job->tokens; place.token_first = place.token_end) {
         const uint32_t tokens_left = job->tokens - place.token_first;
         place.token_end = tokens_left < cut.tokens ? job->tokens : place.token_first + cut.tokens;
         for (uint32_t first = job->panel_first; first < job->panel_end; first += cut.panels) {
             const uint32_t end = job->panel_end - first < cut.panels ? job->panel_end : first + cut.panels;
-            for (place.slice = 0; place.slice < slices.count; place.slice++) {
+            for (place.slice = 0; place.slice < state.slices.count; place.slice++) {
                 for (place.panel = first; place.panel < end; place.panel++) {
                     place.waiting_first = (place.panel - first) * (cut.tokens / TILE_TOKENS);
-                    place.next = next_weights(job, &slices, &place, first, end);
-                    multiply_place(job, &slices, &scratch, &place, product, epilogue, grouped, &pending,
-                                   &turn, wide);
+                    place.next = next_weights(job, &state.slices, &place, first, end);
+                    multiply_place(&state, &place);
                 }
             }
         }
     }
-    finish(&pending, TILE_TOKENS, product, epilogue, grouped);
-}
-
-static ALWAYS_INLINE void multiply_as(const struct matmul_job *job, const enum epilogue epilogue)
-{
-    if (job->panel_first >= job->panel_end || job->tokens == 0)
-        return;
-    amx_configure();
-    if (job->weights->product == PRODUCT_BF16)
-        multiply(job, PRODUCT_BF16, epilogue, false);
-    else if (int8_groups(job->weights->columns) == 1)
-        multiply(job, PRODUCT_INT8, epilogue, false);
-    else
-        multiply(job, PRODUCT_INT8, epilogue, true);
+    finish_last(&state.pending, state.sums);
     _mm_sfence();
     _tile_release();
 }
 
 void amx_matmul(const struct matmul_job *job)
 {
-    if (job->weights->gated)
-        multiply_as(job, EPILOGUE_GATED);
-    else
-        multiply_as(job, EPILOGUE_PLAIN);
+    multiply(job, false);
 }
 
 void amx_matmul_best(const struct matmul_job *job, struct best_output *best)
 {
     const struct best_lanes *lanes = job->output;
-    multiply_as(job, EPILOGUE_BEST);
+    multiply(job, true);
     for (uint32_t token = 0; token < job->tokens; token++)
         best[token] = best_of_lanes(&lanes[token]);
 }

@@ -1,6 +1,7 @@
-/* Matrix products as the forward pass makes them: the rows are prepared, then multiplied, both in as many
- * parts as there. Each run reads another copy of the weights, since a model's layer finds its own beyond the
- * caches. */
+/* Matrix products as the forward pass makes them: the rows are prepared, then multiplied, a part of both by
+ * each thread. Each run reads another copy of the weights, since a model's layer finds its own beyond the
+ * caches. The BF16 input of `down`, which another product leaves part by part, is prepared part by part from
+ * where it was left: in L2. */
 #include "infer/bench/trial.h"
 
 #include "base/error.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COPIES_MAX = 64, TASKS_PER_THREAD = 4, ALIGNMENT = 64 };
+enum { COPIES_MAX = 64, ALIGNMENT = 64 };
 
 struct matmul_trial {
     struct trial trial; /* first: the caller's handle */
@@ -27,13 +28,8 @@ struct matmul_trial {
     struct prepare_job prepare; /* without their parts */
     struct matmul_job matmul;
     uint32_t tokens_per_task, panels_per_task;
+    uint32_t input_columns; /* that are there at once */
 };
-
-static uint32_t tasks_of(const struct thread_pool *pool)
-{
-    const uint32_t threads = thread_pool_threads(pool);
-    return threads == 1 ? 1 : threads * TASKS_PER_THREAD;
-}
 
 static void prepare_task(void *context, size_t index, uint32_t thread)
 {
@@ -44,7 +40,12 @@ static void prepare_task(void *context, size_t index, uint32_t thread)
     job.token_end = job.token_first + trial->tokens_per_task;
     if (job.token_end > trial->matmul.tokens)
         job.token_end = trial->matmul.tokens;
-    trial->kernels->prepare(&job);
+    const uint32_t columns = job.columns;
+    for (uint32_t first = 0; first < columns; first = job.column_end) {
+        job.column_first = first;
+        job.column_end = columns - first < trial->input_columns ? columns : first + trial->input_columns;
+        trial->kernels->prepare(&job);
+    }
 }
 
 static void matmul_task(void *context, size_t index, uint32_t thread)
@@ -140,7 +141,9 @@ static void copy_weights(struct matmul_trial *trial, struct bench_ceilings *ceil
 static dobby_code allocate(struct matmul_trial *trial, enum product product, const struct matmul_shape *shape,
                            struct dobby_error *err)
 {
-    const size_t inputs = (size_t)shape->tokens * shape->columns;
+    const bool in_parts = shape->bf16_input && product != PRODUCT_F32;
+    trial->input_columns = in_parts ? packed_rows_part_columns(shape->columns) : shape->columns;
+    const size_t inputs = (size_t)shape->tokens * trial->input_columns;
     const size_t outputs = (size_t)shape->tokens * shape->rows;
     trial->scratch_bytes =
         (trial->kernels->scratch_bytes(&trial->packed) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -151,7 +154,7 @@ static dobby_code allocate(struct matmul_trial *trial, enum product product, con
     if (trial->input == NULL || trial->output == NULL || trial->bias == NULL || trial->scratch == NULL)
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "activations of %u tokens", shape->tokens);
     trial_fill(trial->input, inputs);
-    if (shape->bf16_input && product != PRODUCT_F32) { /* the upper halves */
+    if (in_parts) { /* the upper halves */
         uint16_t *halves = trial->input;
         const float *values = trial->input;
         for (size_t i = 0; i < inputs; i++) {
@@ -198,14 +201,13 @@ dobby_code trial_open_matmul(struct bench_ceilings *ceilings, const struct kerne
     if (code != DOBBY_OK)
         goto done;
     copy_weights(trial, ceilings);
-    const uint32_t tasks = tasks_of(trial->pool);
+    const uint32_t tasks = thread_pool_threads(trial->pool);
     trial->tokens_per_task = (shape->tokens + tasks - 1) / tasks;
     trial->panels_per_task = (trial->packed.panel_count + tasks - 1) / tasks;
     trial->prepare = (struct prepare_job){.input = trial->input,
                                           .input_type = shape->bf16_input ? VALUES_BF16 : VALUES_F32,
-                                          .input_stride = shape->columns,
+                                          .input_stride = trial->input_columns,
                                           .columns = shape->columns,
-                                          .column_end = shape->columns,
                                           .rows = &trial->rows};
     trial->matmul = (struct matmul_job){.input = trial->input,
                                         .input_stride = shape->columns,

@@ -1,7 +1,7 @@
-/* Matrix products as the forward pass makes them: the rows are prepared, then multiplied, a part of both by
- * each thread. Each run reads another copy of the weights, since a model's layer finds its own beyond the
- * caches. The BF16 input of `down`, which another product leaves part by part, is prepared part by part from
- * where it was left: in L2. */
+/* Matrix products with what belongs to them: the rows are prepared, then multiplied, by each thread a part of
+ * the tokens, then a part of the panels. Each run reads another copy of the weights, since a model's layer
+ * finds its own beyond the caches. The BF16 input of `down` is prepared part by part from room for one part:
+ * a thread's forward pass, too, rounds what the product before has left there while it is in L2. */
 #include "infer/bench/trial.h"
 
 #include "base/error.h"

@@ -40,21 +40,32 @@ static ALWAYS_INLINE __m512 load_whole(const void *input, const enum value_type 
 static ALWAYS_INLINE int32_t largest_bits(const struct prepare_job *job, const enum value_type type,
                                           uint32_t token, uint32_t first, uint32_t end)
 {
-    const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
     const size_t row = (token - job->input_first) * job->input_stride;
     const uint32_t left = end - first, at = first - job->column_first;
+    const uint32_t chunk = type == VALUES_F32 ? 2 * TILE_ROWS : 4 * TILE_ROWS;
     __m512i largest[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
     uint32_t k = 0;
-    for (; k + 2 * TILE_ROWS <= left; k += 2 * TILE_ROWS) {
+    for (; k + chunk <= left; k += chunk) {
         for (uint32_t i = 0; i < 2; i++) {
-            const __m512i bits =
-                _mm512_castps_si512(load_whole(job->input, type, row + at + k + i * TILE_ROWS));
-            largest[i] = _mm512_max_epi32(largest[i], _mm512_and_si512(bits, magnitude));
+            const size_t from = row + at + k + i * chunk / 2;
+            if (type == VALUES_F32) {
+                const __m512i bits = _mm512_loadu_si512((const float *)job->input + from);
+                largest[i] =
+                    _mm512_max_epi32(largest[i], _mm512_and_si512(bits, _mm512_set1_epi32(0x7fffffff)));
+            } else { /* BF16 is in the order of its bits too */
+                const __m512i bits = _mm512_loadu_si512((const uint16_t *)job->input + from);
+                largest[i] = _mm512_max_epi16(largest[i], _mm512_and_si512(bits, _mm512_set1_epi16(0x7fff)));
+            }
         }
+    }
+    if (type == VALUES_BF16) {
+        const __m512i both = _mm512_max_epi16(largest[0], largest[1]);
+        largest[0] = _mm512_slli_epi32(both, 16);
+        largest[1] = _mm512_and_si512(both, _mm512_set1_epi32((int32_t)0xffff0000));
     }
     for (; k < left; k += TILE_ROWS) {
         const __m512i bits = _mm512_castps_si512(load_input(job, token, first + k));
-        largest[0] = _mm512_max_epi32(largest[0], _mm512_and_si512(bits, magnitude));
+        largest[0] = _mm512_max_epi32(largest[0], _mm512_and_si512(bits, _mm512_set1_epi32(0x7fffffff)));
     }
     return _mm512_reduce_max_epi32(_mm512_max_epi32(largest[0], largest[1]));
 }

@@ -66,6 +66,7 @@ const struct kernels kernels_amx = {
     .pack = pack,
     .scratch_bytes = scratch_bytes,
     .prepare = amx_prepare,
+    .prepare_normed = amx_prepare_normed,
     .matmul = matmul,
     .matmul_best = matmul_best,
     .kv_bytes = amx_kv_bytes,

@@ -4,6 +4,9 @@
 #include "infer/cpu/amx_inline.h"
 #include "infer/cpu/matmul_amx.h"
 
+#include <assert.h>
+#include <math.h>
+
 /* 16 values from column k on; those at and beyond column_end read as 0. */
 static ALWAYS_INLINE __m512 load_input(const struct prepare_job *job, uint32_t token, uint32_t k)
 {
@@ -70,23 +73,41 @@ static ALWAYS_INLINE int32_t largest_bits(const struct prepare_job *job, const e
     return _mm512_reduce_max_epi32(_mm512_max_epi32(largest[0], largest[1]));
 }
 
-static ALWAYS_INLINE __m128i quantised(__m512 value, __m512 factor, __mmask16 keep)
+/* How a group of a row becomes INT8. */
+struct rounding {
+    __m512 factor;
+    __mmask16 keep; /* 0 where a value is no number or infinite */
+    float scale;
+};
+
+static ALWAYS_INLINE struct rounding rounding_of(int32_t largest_bits)
 {
-    return _mm512_maskz_cvtsepi32_epi8(keep, _mm512_cvtps_epi32(_mm512_mul_ps(value, factor)));
+    const bool finite = largest_bits < 0x7f800000;
+    const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(largest_bits)));
+    const bool some = finite && largest >= INT8_SMALLEST;
+    return (struct rounding){.factor = _mm512_set1_ps(some ? 127.0f / largest : 0.0f),
+                             .keep = (__mmask16)(finite ? 0xffffu : 0),
+                             .scale = some     ? largest / 127.0f
+                                      : finite ? 0.0f
+                                               : __builtin_nanf("")};
+}
+
+static ALWAYS_INLINE __m128i quantised(__m512 value, const struct rounding *by)
+{
+    return _mm512_maskz_cvtsepi32_epi8(by->keep, _mm512_cvtps_epi32(_mm512_mul_ps(value, by->factor)));
 }
 
 /* A whole step. Packing takes twos of vectors together quarter by quarter, so that in the end a quarter holds
  * four values of each vector. */
-static ALWAYS_INLINE __m512i quantised_step(const void *input, const enum value_type type, size_t at,
-                                            __m512 factor, __mmask16 keep)
+static ALWAYS_INLINE __m512i quantised_step(const __m512 values[4], const struct rounding *by)
 {
-    __m512i values[4];
-    _Pragma("GCC unroll 4") for (uint32_t i = 0; i < 4; i++) values[i] =
-        _mm512_cvtps_epi32(_mm512_mul_ps(load_whole(input, type, at + i * TILE_ROWS), factor));
-    const __m512i packed = _mm512_packs_epi16(_mm512_packs_epi32(values[0], values[1]),
-                                              _mm512_packs_epi32(values[2], values[3]));
+    __m512i numbers[4];
+    _Pragma("GCC unroll 4") for (uint32_t i = 0; i < 4; i++) numbers[i] =
+        _mm512_cvtps_epi32(_mm512_mul_ps(values[i], by->factor));
+    const __m512i packed = _mm512_packs_epi16(_mm512_packs_epi32(numbers[0], numbers[1]),
+                                              _mm512_packs_epi32(numbers[2], numbers[3]));
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    return _mm512_maskz_permutexvar_epi32(keep, order, packed);
+    return _mm512_maskz_permutexvar_epi32(by->keep, order, packed);
 }
 
 static ALWAYS_INLINE void prepare_int8_row(const struct prepare_job *job, const enum value_type type,
@@ -97,23 +118,18 @@ static ALWAYS_INLINE void prepare_int8_row(const struct prepare_job *job, const 
     for (uint32_t first = job->column_first; first < job->column_end; first += group_columns) {
         const uint32_t left = job->column_end - first, group = first / group_columns;
         const uint32_t end = left < group_columns ? job->column_end : first + group_columns;
-        const int32_t bits = largest_bits(job, type, token, first, end);
-        const bool finite = bits < 0x7f800000;
-        const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(bits)));
-        const bool some = finite && largest >= INT8_SMALLEST;
-        const __m512 factor = _mm512_set1_ps(some ? 127.0f / largest : 0.0f);
-        const __mmask16 keep = (__mmask16)(finite ? 0xffffu : 0);
-        job->rows->scales[(size_t)group * job->rows->tokens_max + token] = some     ? largest / 127.0f
-                                                                           : finite ? 0.0f
-                                                                                    : __builtin_nanf("");
+        const struct rounding by = rounding_of(largest_bits(job, type, token, first, end));
+        job->rows->scales[(size_t)group * job->rows->tokens_max + token] = by.scale;
         uint32_t k = first;
         int8_t *to = (int8_t *)tile_row(job->rows, steps, token, first / TILE_STEP_BYTES);
-        for (; k + TILE_STEP_BYTES <= end; k += TILE_STEP_BYTES, to += TILE_BLOCK_BYTES)
-            _mm512_store_si512(to,
-                               quantised_step(job->input, type, row + (k - job->column_first), factor, keep));
+        for (; k + TILE_STEP_BYTES <= end; k += TILE_STEP_BYTES, to += TILE_BLOCK_BYTES) {
+            __m512 values[4];
+            _Pragma("GCC unroll 4") for (uint32_t i = 0; i < 4; i++) values[i] =
+                load_whole(job->input, type, row + (k - job->column_first) + i * TILE_ROWS);
+            _mm512_store_si512(to, quantised_step(values, &by));
+        }
         for (uint32_t i = 0; k < end && i < TILE_STEP_BYTES; i += TILE_ROWS)
-            _mm_store_si128((__m128i *)(void *)(to + i),
-                            quantised(load_input(job, token, k + i), factor, keep));
+            _mm_store_si128((__m128i *)(void *)(to + i), quantised(load_input(job, token, k + i), &by));
     }
 }
 
@@ -128,6 +144,121 @@ void amx_prepare(const struct prepare_job *job)
             prepare_int8_row(job, VALUES_F32, token, steps);
         else
             prepare_int8_row(job, VALUES_BF16, token, steps);
+    }
+}
+
+/* ---- rows that are normed on the way ---------------------------------------------------------------- */
+
+/* A row and the norm's weight, of which a vector from column k on is read. */
+struct normed_row {
+    const float *values, *weight;
+    uint32_t columns;
+    __m512 squares[2];
+};
+
+static ALWAYS_INLINE __m512 load_part(const float *from, uint32_t k, uint32_t columns, const bool whole)
+{
+    return whole ? _mm512_loadu_ps(from + k)
+                 : _mm512_maskz_loadu_ps(mask_of(columns > k ? columns - k : 0), from + k);
+}
+
+static ALWAYS_INLINE __m512 weighted(const struct normed_row *row, uint32_t k, const bool whole)
+{
+    return _mm512_mul_ps(load_part(row->values, k, row->columns, whole),
+                         load_part(row->weight, k, row->columns, whole));
+}
+
+static ALWAYS_INLINE void add_squares(struct normed_row *row, uint32_t k, uint32_t i, const bool whole)
+{
+    const __m512 value = load_part(row->values, k, row->columns, whole);
+    row->squares[i] = _mm512_fmadd_ps(value, value, row->squares[i]);
+}
+
+/* What the norm multiplies by, besides its weight. */
+static ALWAYS_INLINE float norm_factor(const struct normed_row *row, float epsilon)
+{
+    const float sum = _mm512_reduce_add_ps(_mm512_add_ps(row->squares[0], row->squares[1]));
+    return 1.0f / sqrtf(sum / (float)row->columns + epsilon);
+}
+
+/* As largest_bits, of the weighted values; and adds up their squares without the weight. */
+static ALWAYS_INLINE int32_t largest_weighted_bits(struct normed_row *row, uint32_t first, uint32_t end)
+{
+    const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+    __m512i largest[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    uint32_t k = first;
+    for (; k + 2 * TILE_ROWS <= end; k += 2 * TILE_ROWS) {
+        for (uint32_t i = 0; i < 2; i++) {
+            const __m512i bits = _mm512_castps_si512(weighted(row, k + i * TILE_ROWS, true));
+            largest[i] = _mm512_max_epi32(largest[i], _mm512_and_si512(bits, magnitude));
+            add_squares(row, k + i * TILE_ROWS, i, true);
+        }
+    }
+    for (; k < end; k += TILE_ROWS) {
+        const __m512i bits = _mm512_castps_si512(weighted(row, k, false));
+        largest[0] = _mm512_max_epi32(largest[0], _mm512_and_si512(bits, magnitude));
+        add_squares(row, k, 0, false);
+    }
+    return _mm512_reduce_max_epi32(_mm512_max_epi32(largest[0], largest[1]));
+}
+
+/* Rounded, a group does not depend on the norm's factor, which only its scale is multiplied by: so each group
+ * is rounded while it is in L1, before the sum of all squares is known. */
+static void prepare_int8_normed(const struct prepare_job *job, struct normed_row *row, float epsilon,
+                                uint32_t token, uint32_t steps)
+{
+    const uint32_t columns = job->columns, group_columns = int8_group_columns(columns);
+    const size_t tokens_max = job->rows->tokens_max;
+    float *scales = job->rows->scales + token;
+    for (uint32_t first = 0, group = 0; first < columns; first += group_columns, group++) {
+        const uint32_t end = columns - first < group_columns ? columns : first + group_columns;
+        const struct rounding by = rounding_of(largest_weighted_bits(row, first, end));
+        scales[group * tokens_max] = by.scale;
+        uint32_t k = first;
+        int8_t *to = (int8_t *)tile_row(job->rows, steps, token, first / TILE_STEP_BYTES);
+        for (; k + TILE_STEP_BYTES <= end; k += TILE_STEP_BYTES, to += TILE_BLOCK_BYTES) {
+            __m512 values[4];
+            _Pragma("GCC unroll 4") for (uint32_t i = 0; i < 4; i++) values[i] =
+                weighted(row, k + i * TILE_ROWS, true);
+            _mm512_store_si512(to, quantised_step(values, &by));
+        }
+        for (uint32_t i = 0; k < end && i < TILE_STEP_BYTES; i += TILE_ROWS)
+            _mm_store_si128((__m128i *)(void *)(to + i), quantised(weighted(row, k + i, false), &by));
+    }
+    const float factor = norm_factor(row, epsilon);
+    for (uint32_t group = 0; group < int8_groups(columns); group++)
+        scales[group * tokens_max] *= factor;
+}
+
+static void prepare_bf16_normed(const struct prepare_job *job, struct normed_row *row, float epsilon,
+                                uint32_t token, uint32_t steps)
+{
+    for (uint32_t k = 0; k < job->columns; k += TILE_ROWS)
+        add_squares(row, k, k / TILE_ROWS % 2, false);
+    const __m512 factor = _mm512_set1_ps(norm_factor(row, epsilon));
+    for (uint32_t step = 0; step * 2 * TILE_ROWS < job->columns; step++) {
+        const uint32_t k = step * 2 * TILE_ROWS;
+        const __m512 low = _mm512_mul_ps(weighted(row, k, false), factor);
+        const __m512 high = _mm512_mul_ps(weighted(row, k + TILE_ROWS, false), factor);
+        _mm512_store_si512(tile_row(job->rows, steps, token, step), (__m512i)_mm512_cvtne2ps_pbh(high, low));
+    }
+}
+
+void amx_prepare_normed(const struct prepare_job *job, const float *weight, float epsilon)
+{
+    assert(job->input_type == VALUES_F32 && job->column_first == 0 && job->column_end == job->columns);
+    const enum product product = job->rows->product;
+    const uint32_t steps = tile_steps(product, job->columns);
+    for (uint32_t token = job->token_first; token < job->token_end; token++) {
+        struct normed_row row = {.values = (const float *)job->input +
+                                           (token - job->input_first) * job->input_stride,
+                                 .weight = weight,
+                                 .columns = job->columns,
+                                 .squares = {_mm512_setzero_ps(), _mm512_setzero_ps()}};
+        if (product == PRODUCT_BF16)
+            prepare_bf16_normed(job, &row, epsilon, token, steps);
+        else
+            prepare_int8_normed(job, &row, epsilon, token, steps);
     }
 }
 

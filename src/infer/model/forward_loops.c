@@ -167,7 +167,9 @@ static void prepare_task(void *context, size_t index, uint32_t thread)
     job.token_end = job.token_first + loop->tokens_per_task;
     if (job.token_end > loop->tokens)
         job.token_end = loop->tokens;
-    if (loop->norm != NULL)
+    if (loop->norm != NULL && f->model->kernels->prepare_normed != NULL)
+        f->model->kernels->prepare_normed(&job, loop->norm, f->model->config.norm_epsilon);
+    else if (loop->norm != NULL)
         prepare_normed(loop, &job, (float *)(void *)(f->scratch + (size_t)thread * f->scratch_bytes));
     else
         f->model->kernels->prepare(&job);

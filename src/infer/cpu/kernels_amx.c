@@ -6,6 +6,7 @@
 #include "infer/cpu/kv_amx.h"
 #include "infer/cpu/matmul_amx.h"
 #include "infer/cpu/packing.h"
+#include "infer/cpu/tiles_vector.h"
 
 static enum product choose_product(enum tensor_type type)
 {
@@ -76,7 +77,7 @@ const struct kernels kernels_amx = {
     .attention = amx_attention,
     .rms_norm = rms_norm,
     .rope = rope,
-    .dequantize_row = packing_dequantize_row,
+    .dequantize_row = tiles_dequantize_row_avx512,
     .argmax_logsumexp = argmax_logsumexp,
 };
 

@@ -50,7 +50,7 @@ const struct kernels kernels_avx2 = {
     .attention = attention,
     .rms_norm = rms_norm,
     .rope = rope,
-    .dequantize_row = packing_dequantize_row,
+    .dequantize_row = tiles_dequantize_row_avx2,
     .argmax_logsumexp = argmax_logsumexp,
 };
 

@@ -63,7 +63,7 @@ const struct kernels kernels_avx512 = {
     .attention = attention,
     .rms_norm = rms_norm,
     .rope = rope,
-    .dequantize_row = packing_dequantize_row,
+    .dequantize_row = tiles_dequantize_row_avx512,
     .argmax_logsumexp = argmax_logsumexp,
 };
 

@@ -185,6 +185,11 @@ void tiles_prepare_avx2(const struct prepare_job *job)
     prepare_rows(job);
 }
 
+void tiles_dequantize_row_avx2(const struct tensor *tensor, uint32_t row, float *output)
+{
+    dequantize_row(tensor, row, tensor->columns, output);
+}
+
 dobby_code tiles_pack_avx2(const struct tensor *tensors, size_t count, enum product product, bool gated,
                            struct packed_matrix *out, struct dobby_error *err)
 {

@@ -1,5 +1,6 @@
-/* The rounded products by vectors, for the sets without tiles, and packing for all: as the functions
- * of tiles.h, to the same bits but for the exponential of gated products. */
+/* The rounded products by vectors, for the sets without tiles, and packing and reading rows of weights for
+ * all: as the functions of tiles.h and packing.h, to the same bits but for the exponential of gated
+ * products. */
 #ifndef INFER_CPU_TILES_VECTOR_H
 #define INFER_CPU_TILES_VECTOR_H
 
@@ -38,11 +39,13 @@ struct slice {
     bool first_group, last_group; /* of the row */
 };
 
+void tiles_dequantize_row_avx2(const struct tensor *tensor, uint32_t row, float *output);
 DOBBY_NODISCARD dobby_code tiles_pack_avx2(const struct tensor *tensors, size_t count, enum product product,
                                            bool gated, struct packed_matrix *out, struct dobby_error *err);
 void tiles_matmul_avx2(const struct matmul_job *job);
 void tiles_prepare_avx2(const struct prepare_job *job);
 
+void tiles_dequantize_row_avx512(const struct tensor *tensor, uint32_t row, float *output);
 DOBBY_NODISCARD dobby_code tiles_pack_avx512(const struct tensor *tensors, size_t count, enum product product,
                                              bool gated, struct packed_matrix *out, struct dobby_error *err);
 void tiles_matmul_avx512(const struct matmul_job *job);

@@ -309,6 +309,36 @@ static void test_dequantize_row(void **state)
     }
 }
 
+static void every_set_reads_the_same_row(void **state)
+{
+    (void)state;
+    static const enum tensor_type types[] = {TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0, TENSOR_Q4_0};
+    static const uint32_t widths[] = {32, 96, 512, 1, 7, 17, 100}; /* the last four are no whole blocks */
+    const struct kernels *sets[SETS_MAX];
+    const size_t set_count = kernels_available(sets, SETS_MAX);
+    uint64_t seed = 77;
+    for (size_t i = 0; i < COUNT_OF(types) * COUNT_OF(widths); i++) {
+        const enum tensor_type type = types[i % COUNT_OF(types)];
+        const uint32_t columns = widths[i / COUNT_OF(types)];
+        if (columns % 32 != 0 && (type == TENSOR_Q8_0 || type == TENSOR_Q4_0))
+            continue;
+        const struct tensor tensor = random_tensor(&seed, type, 3, columns);
+        float *want = malloc(columns * sizeof *want), *got = malloc((columns + 1) * sizeof *got);
+        assert_true(want != NULL && got != NULL);
+        for (size_t s = 0; s < set_count; s++)
+            for (uint32_t row = 0; row < 3; row++) {
+                packing_dequantize_row(&tensor, row, want);
+                poison(got, columns + 1);
+                sets[s]->dequantize_row(&tensor, row, got);
+                assert_same_bits(sets[s]->name, got, want, columns);
+                assert_true(is_poison(got[columns]));
+            }
+        free(want);
+        free(got);
+        free((void *)(uintptr_t)tensor.data);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_argmax_logsumexp),
         cmocka_unit_test(test_nan_shows_in_logsumexp),
         cmocka_unit_test(test_dequantize_row),
+        cmocka_unit_test(every_set_reads_the_same_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,7 +30,7 @@ enum {
 typedef uint8_t digits_tiles[2 * TILE_BYTES]; /* 16 rows' high digits and their low ones, or 8 rows' */
 
 struct attention_row {
-    struct vector query;
+    const float *query;
     float *output;
     uint32_t end; /* positions that the row sees: 0 .. end - 1 */
 };
@@ -89,11 +89,15 @@ REDUCE_ROWS(largest_bits_of_rows, larger_bits)
 
 /* Makes INT8 of the rows' queries. Its scale is 1 where they are all 0, since by 0 a hidden score of
  * -infinity would be no number. */
-static ALWAYS_INLINE void round_queries(struct attention_tiles *t, uint32_t dim)
+static ALWAYS_INLINE void round_queries(struct attention_tiles *t, const float *query_factors,
+                                        const uint32_t dim)
 {
+    struct vector query = {.factors = query_factors, .count = dim};
     __m512 magnitudes[TILE_ROWS];
-    for (uint32_t row = 0; row < TILE_ROWS; row++)
-        magnitudes[row] = row < t->count ? magnitude(&t->rows[row].query) : _mm512_setzero_ps();
+    for (uint32_t row = 0; row < TILE_ROWS; row++) {
+        query.values = t->rows[row].query;
+        magnitudes[row] = row < t->count ? magnitude(&query) : _mm512_setzero_ps();
+    }
     const __m512 largest = largest_bits_of_rows(magnitudes), top = _mm512_set1_ps(INT8_LARGEST);
     const __mmask16 some = _mm512_cmp_ps_mask(largest, _mm512_set1_ps(INT8_SMALLEST), _CMP_GE_OQ);
     const __mmask16 finite = _mm512_cmp_ps_mask(largest, _mm512_set1_ps(INFINITY), _CMP_LT_OQ);
@@ -105,9 +109,10 @@ static ALWAYS_INLINE void round_queries(struct attention_tiles *t, uint32_t dim)
     _mm512_store_ps(factors, _mm512_maskz_div_ps(some & finite, top, largest));
     for (uint32_t row = 0; row < t->count; row++) {
         const __m512 factor = _mm512_set1_ps(factors[row]);
-        for (uint32_t step = 0; step < t->steps; step++)
+        query.values = t->rows[row].query;
+        for (uint32_t step = 0; step < key_steps(dim); step++)
             _mm512_store_si512(t->queries + ((size_t)step * ROWS + row) * STRIDE,
-                               rounded_step(&t->rows[row].query, step * STEP_DIMENSIONS, factor));
+                               rounded_step(&query, step * STEP_DIMENSIONS, factor));
     }
 }
 
@@ -119,15 +124,16 @@ static ALWAYS_INLINE void begin_rows(const struct attention_job *job, struct att
     uint32_t token = job->token_first + row_first / group, head = row_first % group;
     for (uint32_t i = 0; i < t->count; i++) {
         const size_t at = (size_t)(kv_head * group + head) * dim;
-        t->rows[i] = (struct attention_row){.query = {.values = job->query + token * job->query_stride + at,
-                                                      .factors = factors,
-                                                      .count = dim},
+        t->rows[i] = (struct attention_row){.query = job->query + token * job->query_stride + at,
                                             .output = job->output + token * job->output_stride + at,
                                             .end = job->position_first + token + 1};
         head = head + 1 < group ? head + 1 : 0;
         token += head == 0;
     }
-    round_queries(t, dim);
+    if (dim == STEP_DIMENSIONS)
+        round_queries(t, factors, STEP_DIMENSIONS);
+    else
+        round_queries(t, factors, dim);
     _mm512_store_ps(t->maxima, _mm512_set1_ps(-INFINITY));
     _mm512_store_ps(t->totals, _mm512_setzero_ps());
 }
@@ -374,15 +380,16 @@ static ALWAYS_INLINE void blend(const struct attention_tiles *t, uint32_t first,
     }
 }
 
-static ALWAYS_INLINE void end_rows(const struct attention_tiles *t, uint32_t dim)
+static ALWAYS_INLINE void end_rows(const struct attention_tiles *t, const uint32_t dim)
 {
     _Alignas(CACHE_LINE) float factors[TILE_ROWS];
     _mm512_store_ps(factors, _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_load_ps(t->totals)));
     for (uint32_t row = 0; row < t->count; row++) {
-        const float *sums = t->outputs + (size_t)row * t->tiles * TILE_ROWS;
+        const float *sums = t->outputs + (size_t)row * value_tiles(dim) * TILE_ROWS;
+        float *output = t->rows[row].output;
         const __m512 factor = _mm512_set1_ps(factors[row]);
         for (uint32_t d = 0; d < dim; d += TILE_ROWS)
-            _mm512_mask_storeu_ps(t->rows[row].output + d, mask_of(dim - d),
+            _mm512_mask_storeu_ps(output + d, mask_of(dim - d),
                                   _mm512_mul_ps(_mm512_load_ps(sums + d), factor));
     }
 }
@@ -420,7 +427,10 @@ static ALWAYS_INLINE void attend_rows(const struct attention_job *job, struct at
             weigh(job, t, values_at, page, 1, narrow);
         blend(t, first, narrow);
     }
-    end_rows(t, job->head_dim);
+    if (job->head_dim == STEP_DIMENSIONS)
+        end_rows(t, STEP_DIMENSIONS);
+    else
+        end_rows(t, job->head_dim);
 }
 
 static void attend_wide(const struct attention_job *job, struct attention_tiles *t, uint32_t kv_head,

@@ -140,7 +140,7 @@ struct prepare_loop {
 };
 
 /* A few rows at a time, so that they are prepared where norming left them: in L1. */
-static void prepare_normed(const struct prepare_loop *loop, const struct prepare_job *part, float *rows)
+static void norm_and_prepare(const struct prepare_loop *loop, const struct prepare_job *part, float *rows)
 {
     const struct model *model = loop->forward->model;
     const float *input = part->input;
@@ -170,7 +170,7 @@ static void prepare_task(void *context, size_t index, uint32_t thread)
     if (loop->norm != NULL && f->model->kernels->prepare_normed != NULL)
         f->model->kernels->prepare_normed(&job, loop->norm, f->model->config.norm_epsilon);
     else if (loop->norm != NULL)
-        prepare_normed(loop, &job, (float *)(void *)(f->scratch + (size_t)thread * f->scratch_bytes));
+        norm_and_prepare(loop, &job, (float *)(void *)(f->scratch + (size_t)thread * f->scratch_bytes));
     else
         f->model->kernels->prepare(&job);
 }

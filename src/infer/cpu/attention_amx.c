@@ -37,12 +37,11 @@ struct attention_row {
 
 /* Of one call. */
 struct attention_tiles {
-    uint32_t steps, tiles;
-    uint8_t *queries;      /* (steps, ROWS, STEP_DIMENSIONS) */
+    uint8_t *queries;      /* (key_steps, ROWS, STEP_DIMENSIONS) */
     int32_t *scores;       /* (ROWS, BLOCK_POSITIONS); then F32, times the keys' scales */
     digits_tiles *weights; /* (BLOCK_PAGES) */
-    int32_t *sums;         /* (2 * ROWS, tiles * TILE_ROWS): what the weights' digits came to */
-    float *outputs;        /* (ROWS, tiles * TILE_ROWS) */
+    int32_t *sums;         /* (2 * ROWS, value_tiles * TILE_ROWS): what the weights' digits came to */
+    float *outputs;        /* (ROWS, value_tiles * TILE_ROWS) */
     uint32_t count;        /* rows */
     struct attention_row rows[ROWS];
     /* A score is a whole number times the key's scale and the query's, which has log2(e) / sqrt(head_dim). */
@@ -117,9 +116,9 @@ static ALWAYS_INLINE void round_queries(struct attention_tiles *t, const float *
 }
 
 static ALWAYS_INLINE void begin_rows(const struct attention_job *job, struct attention_tiles *t,
-                                     uint32_t kv_head, uint32_t row_first)
+                                     uint32_t kv_head, uint32_t row_first, const uint32_t dim)
 {
-    const uint32_t group = job->heads / job->kv_heads, dim = job->head_dim;
+    const uint32_t group = job->heads / job->kv_heads;
     const float *factors = job->query_factors != NULL ? job->query_factors + (size_t)kv_head * dim : NULL;
     uint32_t token = job->token_first + row_first / group, head = row_first % group;
     for (uint32_t i = 0; i < t->count; i++) {
@@ -130,10 +129,7 @@ static ALWAYS_INLINE void begin_rows(const struct attention_job *job, struct att
         head = head + 1 < group ? head + 1 : 0;
         token += head == 0;
     }
-    if (dim == STEP_DIMENSIONS)
-        round_queries(t, factors, STEP_DIMENSIONS);
-    else
-        round_queries(t, factors, dim);
+    round_queries(t, factors, dim);
     _mm512_store_ps(t->maxima, _mm512_set1_ps(-INFINITY));
     _mm512_store_ps(t->totals, _mm512_setzero_ps());
 }
@@ -165,12 +161,12 @@ static ALWAYS_INLINE __m512 widened(const uint16_t *bf16)
 }
 
 static ALWAYS_INLINE void read_scales(const struct attention_job *job, struct attention_tiles *t,
-                                      size_t head_at, uint32_t page_first, uint32_t pages)
+                                      size_t head_at, uint32_t page_first, uint32_t pages, const uint32_t dim)
 {
     for (uint32_t page = 0; page < pages; page++) {
         const uint16_t *scales =
             (const uint16_t *)(const void *)((const uint8_t *)job->pages[page_first + page] + head_at +
-                                             scales_at(job->head_dim));
+                                             scales_at(dim));
         const uint32_t at = page * KV_PAGE_TOKENS;
         for (uint32_t i = 0; i < KV_PAGE_TOKENS; i += TILE_ROWS) {
             _mm512_store_ps(t->key_scales + at + i, widened(scales + i));
@@ -231,8 +227,9 @@ static ALWAYS_INLINE __m512 scale_scores(const struct attention_tiles *t, uint32
 
 /* The rows' largest scores so far; what they summed before is scaled to these. */
 static ALWAYS_INLINE void raise_maxima(struct attention_tiles *t, uint32_t rows, uint32_t first,
-                                       const uint32_t pages)
+                                       const uint32_t pages, const uint32_t dim)
 {
+    const uint32_t output_tiles = value_tiles(dim);
     __m512 highest[TILE_ROWS];
     for (uint32_t row = 0; row < TILE_ROWS; row++)
         highest[row] =
@@ -250,8 +247,8 @@ static ALWAYS_INLINE void raise_maxima(struct attention_tiles *t, uint32_t rows,
     _mm512_store_ps(corrections, correction);
     for (uint32_t row = 0; row < rows; row++) {
         const __m512 factor = _mm512_set1_ps(corrections[row]);
-        float *output = t->outputs + (size_t)row * t->tiles * TILE_ROWS;
-        for (uint32_t i = 0; (raised >> row & 1) != 0 && i < t->tiles; i++, output += TILE_ROWS)
+        float *output = t->outputs + (size_t)row * output_tiles * TILE_ROWS;
+        for (uint32_t i = 0; (raised >> row & 1) != 0 && i < output_tiles; i++, output += TILE_ROWS)
             _mm512_store_ps(output, _mm512_mul_ps(_mm512_load_ps(output), factor));
     }
 }
@@ -282,9 +279,9 @@ static ALWAYS_INLINE __m512 soften_page(const int32_t *scores, __m512 scale, __m
 /* Scores of up to 16 rows to weights. All maxima come first, since the exponentials of a row that waits for
  * its own would fill the processor's window and keep out the next row's. */
 static ALWAYS_INLINE void soften(struct attention_tiles *t, uint32_t rows, uint32_t first,
-                                 const uint32_t pages, const bool narrow)
+                                 const uint32_t pages, const bool narrow, const uint32_t dim)
 {
-    raise_maxima(t, rows, first, pages);
+    raise_maxima(t, rows, first, pages, dim);
     if (seen_of(t, rows - 1, first) >= BLOCK_POSITIONS)
         t->unit = find_factors(t->value_scales, BLOCK_POSITIONS, pages, t->factors);
     uint32_t seen_before = BLOCK_POSITIONS;
@@ -327,9 +324,10 @@ static ALWAYS_INLINE void load_digits(const uint8_t *digits, const bool narrow)
 /* The digits of what the weights make of a block's values. */
 static ALWAYS_INLINE void weigh(const struct attention_job *job, const struct attention_tiles *t,
                                 size_t values_at, uint32_t page_first, const uint32_t pages,
-                                const bool narrow)
+                                const bool narrow, const uint32_t dim)
 {
-    const size_t width = (size_t)t->tiles * TILE_ROWS;
+    const uint32_t tiles = value_tiles(dim);
+    const size_t width = (size_t)tiles * TILE_ROWS;
     const uint8_t *values = (const uint8_t *)job->pages[page_first] + values_at;
     const uint8_t *more = pages > 1 ? (const uint8_t *)job->pages[page_first + 1] + values_at : NULL;
     load_digits(t->weights[0], narrow);
@@ -338,7 +336,7 @@ static ALWAYS_INLINE void weigh(const struct attention_job *job, const struct at
         if (!narrow)
             _tile_loadd(3, t->weights[1] + TILE_BYTES, STRIDE);
     }
-    for (uint32_t tile = 0; tile < t->tiles; tile++) {
+    for (uint32_t tile = 0; tile < tiles; tile++) {
         _tile_zero(0);
         if (!narrow)
             _tile_zero(1);
@@ -361,16 +359,18 @@ static ALWAYS_INLINE void weigh(const struct attention_job *job, const struct at
 
 /* Adds the weighted values of a block to the outputs of the rows that see some of them: in the first block
  * all, whose outputs begin there. */
-static ALWAYS_INLINE void blend(const struct attention_tiles *t, uint32_t first, const bool narrow)
+static ALWAYS_INLINE void blend(const struct attention_tiles *t, uint32_t first, const bool narrow,
+                                const uint32_t dim)
 {
-    const size_t width = (size_t)t->tiles * TILE_ROWS;
+    const uint32_t tiles = value_tiles(dim);
+    const size_t width = (size_t)tiles * TILE_ROWS;
     for (uint32_t row = 0; row < t->count; row++) {
         if (seen_of(t, row, first) == 0)
             continue;
         const __m512 unit = _mm512_set1_ps(t->units[row]);
         const int32_t *sums = t->sums + row * width;
         float *output = t->outputs + row * width;
-        for (uint32_t i = 0; i < t->tiles; i++, sums += TILE_ROWS, output += TILE_ROWS) {
+        for (uint32_t i = 0; i < tiles; i++, sums += TILE_ROWS, output += TILE_ROWS) {
             const __m512i high = _mm512_load_si512(sums);
             const __m512i low = _mm512_load_si512(sums + low_row(narrow) * width);
             const __m512i sum = _mm512_add_epi32(_mm512_slli_epi32(high, WEIGHT_LOW_BITS), low);
@@ -394,74 +394,71 @@ static ALWAYS_INLINE void end_rows(const struct attention_tiles *t, const uint32
     }
 }
 
-/* Up to 16 rows. */
+/* Up to 16 rows. Constants, where they can be, make loops straight code. */
 static ALWAYS_INLINE void attend_rows(const struct attention_job *job, struct attention_tiles *t,
-                                      uint32_t kv_head, uint32_t row_first, uint32_t count, const bool narrow)
+                                      uint32_t kv_head, uint32_t row_first, uint32_t count, const bool narrow,
+                                      const uint32_t dim)
 {
-    const size_t head_at = head_bytes(job->head_dim) * kv_head,
-                 values_at = head_at + key_bytes(job->head_dim);
+    const size_t head_at = head_bytes(dim) * kv_head, values_at = head_at + key_bytes(dim);
     t->count = count;
-    begin_rows(job, t, kv_head, row_first);
+    begin_rows(job, t, kv_head, row_first, dim);
     const uint32_t end = t->rows[count - 1].end; /* rows are in order of their tokens */
     for (uint32_t first = 0; first < end; first += BLOCK_POSITIONS) {
         const uint32_t left = end - first < BLOCK_POSITIONS ? end - first : BLOCK_POSITIONS;
         const uint32_t tiles = (left + TILE_ROWS - 1) / TILE_ROWS, page = first / KV_PAGE_TOKENS;
         const bool both = left > KV_PAGE_TOKENS;
-        /* Constants, where they can be, make loops straight code. */
-        if (t->steps == 1)
-            score(job, t, head_at, page, tiles, 1);
-        else
-            score(job, t, head_at, page, tiles, t->steps);
-        read_scales(job, t, head_at, page, both ? 2 : 1);
+        score(job, t, head_at, page, tiles, key_steps(dim));
+        read_scales(job, t, head_at, page, both ? 2 : 1, dim);
         if (count == ROWS && both)
-            soften(t, ROWS, first, 2, narrow);
+            soften(t, ROWS, first, 2, narrow, dim);
         else if (count == ROWS)
-            soften(t, ROWS, first, 1, narrow);
+            soften(t, ROWS, first, 1, narrow, dim);
         else if (both)
-            soften(t, count, first, 2, narrow);
+            soften(t, count, first, 2, narrow, dim);
         else
-            soften(t, count, first, 1, narrow);
+            soften(t, count, first, 1, narrow, dim);
         if (both)
-            weigh(job, t, values_at, page, 2, narrow);
+            weigh(job, t, values_at, page, 2, narrow, dim);
         else
-            weigh(job, t, values_at, page, 1, narrow);
-        blend(t, first, narrow);
+            weigh(job, t, values_at, page, 1, narrow, dim);
+        blend(t, first, narrow, dim);
     }
-    if (job->head_dim == STEP_DIMENSIONS)
-        end_rows(t, STEP_DIMENSIONS);
-    else
-        end_rows(t, job->head_dim);
+    end_rows(t, dim);
 }
 
-static void attend_wide(const struct attention_job *job, struct attention_tiles *t, uint32_t kv_head,
-                        uint32_t row_first, uint32_t count)
-{
-    attend_rows(job, t, kv_head, row_first, count, false);
-}
-
-static void attend_narrow(const struct attention_job *job, struct attention_tiles *t, uint32_t kv_head,
-                          uint32_t row_first, uint32_t count)
-{
-    attend_rows(job, t, kv_head, row_first, count, true);
-}
+/* A function for the heads that most models have, and one for all others; of many rows, and of few. */
+typedef void attend_function(const struct attention_job *job, struct attention_tiles *t, uint32_t kv_head,
+                             uint32_t row_first, uint32_t count);
+#define ATTEND(name, narrow, dim)                                                                            \
+    static void name(const struct attention_job *job, struct attention_tiles *t, uint32_t kv_head,           \
+                     uint32_t row_first, uint32_t count)                                                     \
+    {                                                                                                        \
+        attend_rows(job, t, kv_head, row_first, count, narrow, dim);                                         \
+    }
+ATTEND(attend_wide_64, false, STEP_DIMENSIONS)
+ATTEND(attend_narrow_64, true, STEP_DIMENSIONS)
+ATTEND(attend_wide_any, false, job->head_dim)
+ATTEND(attend_narrow_any, true, job->head_dim)
 
 void amx_attention(const struct attention_job *job)
 {
     struct attention_tiles t; /* not cleared: that would take a tenth of a decoding token's time */
-    t.steps = key_steps(job->head_dim);
-    t.tiles = value_tiles(job->head_dim);
+    const size_t outputs = (size_t)value_tiles(job->head_dim) * TILE_VALUES;
     t.weights = job->scratch;
     t.scores = (int32_t *)(void *)(t.weights + BLOCK_PAGES);
     t.sums = t.scores + (size_t)ROWS * BLOCK_POSITIONS;
-    t.outputs = (float *)(void *)(t.sums + (size_t)2 * t.tiles * TILE_VALUES);
-    t.queries = (uint8_t *)(t.outputs + (size_t)t.tiles * TILE_VALUES);
+    t.outputs = (float *)(void *)(t.sums + 2 * outputs);
+    t.queries = (uint8_t *)(t.outputs + outputs);
+    const bool usual = job->head_dim == STEP_DIMENSIONS;
+    attend_function *const wide = usual ? attend_wide_64 : attend_wide_any;
+    attend_function *const narrow = usual ? attend_narrow_64 : attend_narrow_any;
     /* Rows that hold no token may hold anything: a tile product's rows do not touch each other. */
     amx_configure();
     const uint32_t rows = (job->token_end - job->token_first) * (job->heads / job->kv_heads);
     for (uint32_t kv_head = job->kv_head_first; kv_head < job->kv_head_end; kv_head++) {
         for (uint32_t row = 0; row < rows; row += ROWS) {
             const uint32_t count = rows - row < ROWS ? rows - row : ROWS;
-            (count <= NARROW_ROWS ? attend_narrow : attend_wide)(job, &t, kv_head, row, count);
+            (count <= NARROW_ROWS ? narrow : wide)(job, &t, kv_head, row, count);
         }
     }
     _tile_release();

@@ -58,13 +58,15 @@ static ALWAYS_INLINE void write_value(uint8_t *values, uint32_t slot, const stru
             _mm512_sll_epi32(rounded(value, d, _mm512_set1_ps(factor)), _mm_cvtsi32_si128((int)(8 * byte))));
 }
 
-void amx_kv_write(const struct kv_layout *layout, void *area, uint32_t slot, const float *key,
-                  const float *value)
+static ALWAYS_INLINE void write_heads(const struct kv_layout *layout, void *area, uint32_t slot,
+                                      const float *key, const float *value, const uint32_t dim)
 {
-    const uint32_t dim = layout->head_dim;
-    for (size_t head = 0; head < layout->kv_heads; head++) {
-        const float *factors = layout->key_factors != NULL ? layout->key_factors + head * dim : NULL;
-        const struct vector k = {.values = key + head * dim, .factors = factors, .count = dim};
+    const uint32_t heads = layout->kv_heads;
+    const float *factors = layout->key_factors;
+    for (size_t head = 0; head < heads; head++) {
+        const struct vector k = {.values = key + head * dim,
+                                 .factors = factors != NULL ? factors + head * dim : NULL,
+                                 .count = dim};
         const struct vector v = {.values = value + head * dim, .count = dim};
         uint8_t *keys = (uint8_t *)area + head_bytes(dim) * head;
         uint16_t *scales = (uint16_t *)(void *)(keys + scales_at(dim));
@@ -74,6 +76,15 @@ void amx_kv_write(const struct kv_layout *layout, void *area, uint32_t slot, con
         scales[slot] = of_key.scale;
         scales[KV_PAGE_TOKENS + slot] = of_value.scale;
     }
+}
+
+void amx_kv_write(const struct kv_layout *layout, void *area, uint32_t slot, const float *key,
+                  const float *value)
+{
+    if (layout->head_dim == STEP_DIMENSIONS) /* the usual one: straight code */
+        write_heads(layout, area, slot, key, value, STEP_DIMENSIONS);
+    else
+        write_heads(layout, area, slot, key, value, layout->head_dim);
 }
 
 #endif

@@ -4,8 +4,8 @@
 
 #include "infer/cpu/kernels.h"
 
-/* As kernels.scratch_bytes, prepare, prepare_normed, matmul and matmul_best. The calling thread's tile state is its own
- * affair: each call configures it, and leaves it clear. */
+/* As kernels.scratch_bytes, prepare, prepare_normed, matmul and matmul_best. The calling thread's tile state
+ * is its own affair: each call configures it, and leaves it clear. */
 size_t amx_scratch_bytes(const struct packed_matrix *weights);
 void amx_prepare(const struct prepare_job *job);
 void amx_prepare_normed(const struct prepare_job *job, const float *weight, float epsilon);

@@ -36,6 +36,8 @@ static const struct matmul_shape matmul_shapes[] = {
     {.name = "qkv", .tokens = 64, .columns = 896, .rows = 1152, .bias = true},
     {.name = "head", .tokens = 1, .columns = 896, .rows = 151936},
     {.name = "head", .tokens = 64, .columns = 896, .rows = 151936},
+    {.name = "head_best", .tokens = 1, .columns = 896, .rows = 151936, .best = true},
+    {.name = "head_best", .tokens = 64, .columns = 896, .rows = 151936, .best = true},
 };
 static const struct attention_shape attention_shapes[] = {
     {"attention", 1, 256, 296, 14, 2, 64},
@@ -112,10 +114,10 @@ static dobby_code plan(struct bench *bench, struct dobby_error *err)
     for (size_t i = first; i < count; i++)
         plan_set(bench, sets[i]);
     if (bench->row_count == 0)
-        return DOBBY_FAIL(
-            err, DOBBY_INVALID_ARGUMENT,
-            "no kernel is called '%.40s': up, down, gate_up, qkv, attention_output, head, attention",
-            bench->options->only);
+        return DOBBY_FAIL(err, DOBBY_INVALID_ARGUMENT,
+                          "no kernel is called '%.40s': up, down, gate_up, qkv, attention_output, head, "
+                          "head_best, attention",
+                          bench->options->only);
     return DOBBY_OK;
 }
 

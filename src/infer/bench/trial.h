@@ -18,6 +18,7 @@ struct matmul_shape {
     bool gated;      /* rows counts gate and up */
     bool bias, adds; /* its epilogue: a bias; adding to the residual */
     bool bf16_input; /* its input is what a gated product wrote */
+    bool best;       /* greedy choice: the best of each row's outputs */
     bool every_type; /* worth measuring with weights of each type */
 };
 

@@ -1,7 +1,8 @@
 /* Matrix products with what belongs to them: the rows are prepared, then multiplied, by each thread a part of
  * the tokens, then a part of the panels. Each run reads another copy of the weights, since a model's layer
  * finds its own beyond the caches. The BF16 input of `down` is prepared part by part from room for one part:
- * a thread's forward pass, too, rounds what the product before has left there while it is in L2. */
+ * a thread's forward pass, too, rounds what the product before has left there while it is in L2. Greedy
+ * choice takes the vocabulary part by part, as the forward pass does, and keeps of each only the best. */
 #include "infer/bench/trial.h"
 
 #include "base/error.h"
@@ -11,7 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COPIES_MAX = 64, ALIGNMENT = 64 };
+enum {
+    COPIES_MAX = 64,
+    ALIGNMENT = 64,
+    PART_OUTPUTS = 1024,             /* of greedy choice: a multiple of every set's panel */
+    PART_STRIDE = PART_OUTPUTS + 16, /* an odd number of cache lines */
+};
 
 struct matmul_trial {
     struct trial trial; /* first: the caller's handle */
@@ -23,7 +29,8 @@ struct matmul_trial {
     struct packed_rows rows;
     float *bias;
     void *input, *output;
-    uint8_t *scratch; /* (threads, scratch_bytes) */
+    struct best_output *best; /* (parts, tokens); NULL: the outputs are wanted, not the best of them */
+    uint8_t *scratch;         /* (threads, scratch_bytes) */
     size_t scratch_bytes;
     struct prepare_job prepare; /* without their parts */
     struct matmul_job matmul;
@@ -60,6 +67,25 @@ static void matmul_task(void *context, size_t index, uint32_t thread)
     trial->kernels->matmul(&job);
 }
 
+static void best_task(void *context, size_t index, uint32_t thread)
+{
+    const struct matmul_trial *trial = context;
+    struct matmul_job job = trial->matmul;
+    const uint32_t part_panels = PART_OUTPUTS / job.weights->panel_rows;
+    const uint32_t left = job.weights->panel_count - (uint32_t)index * part_panels;
+    job.panel_first = (uint32_t)index * part_panels;
+    job.panel_end = job.panel_first + (left < part_panels ? left : part_panels);
+    job.output_first = (uint32_t)index * PART_OUTPUTS;
+    job.output = (float *)trial->output + (size_t)thread * job.tokens * PART_STRIDE;
+    job.scratch = trial->scratch + thread * trial->scratch_bytes;
+    kernels_matmul_best(trial->kernels, &job, trial->best + index * job.tokens);
+}
+
+static size_t parts_of(uint32_t outputs)
+{
+    return (outputs + PART_OUTPUTS - 1) / PART_OUTPUTS;
+}
+
 static void run(struct trial *handle)
 {
     struct matmul_trial *trial = (struct matmul_trial *)handle;
@@ -69,8 +95,11 @@ static void run(struct trial *handle)
     if (trial->packed.product != PRODUCT_F32)
         thread_pool_run(trial->pool, (tokens + trial->tokens_per_task - 1) / trial->tokens_per_task,
                         prepare_task, trial);
-    thread_pool_run(trial->pool, (panels + trial->panels_per_task - 1) / trial->panels_per_task, matmul_task,
-                    trial);
+    if (trial->best != NULL)
+        thread_pool_run(trial->pool, parts_of(trial->packed.rows), best_task, trial);
+    else
+        thread_pool_run(trial->pool, (panels + trial->panels_per_task - 1) / trial->panels_per_task,
+                        matmul_task, trial);
 }
 
 static void close_trial(struct trial *handle)
@@ -81,6 +110,7 @@ static void close_trial(struct trial *handle)
     free(trial->bias);
     free(trial->input);
     free(trial->output);
+    free(trial->best);
     free(trial->scratch);
     free(trial);
 }
@@ -144,14 +174,18 @@ static dobby_code allocate(struct matmul_trial *trial, enum product product, con
     const bool in_parts = shape->bf16_input && product != PRODUCT_F32;
     trial->input_columns = in_parts ? packed_rows_part_columns(shape->columns) : shape->columns;
     const size_t inputs = (size_t)shape->tokens * trial->input_columns;
-    const size_t outputs = (size_t)shape->tokens * shape->rows;
+    const size_t threads = thread_pool_threads(trial->pool);
+    const size_t outputs = shape->tokens * (shape->best ? threads * PART_STRIDE : shape->rows);
     trial->scratch_bytes =
         (trial->kernels->scratch_bytes(&trial->packed) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     trial->input = trial_allocate(inputs, sizeof(float));
     trial->output = trial_allocate(outputs, sizeof(float));
     trial->bias = trial_allocate(shape->rows, sizeof(float));
-    trial->scratch = trial_allocate(thread_pool_threads(trial->pool), trial->scratch_bytes);
-    if (trial->input == NULL || trial->output == NULL || trial->bias == NULL || trial->scratch == NULL)
+    trial->scratch = trial_allocate(threads, trial->scratch_bytes);
+    if (shape->best)
+        trial->best = trial_allocate(parts_of(shape->rows) * shape->tokens, sizeof *trial->best);
+    if (trial->input == NULL || trial->output == NULL || trial->bias == NULL || trial->scratch == NULL ||
+        (shape->best && trial->best == NULL))
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "activations of %u tokens", shape->tokens);
     trial_fill(trial->input, inputs);
     if (in_parts) { /* the upper halves */
@@ -216,7 +250,9 @@ dobby_code trial_open_matmul(struct bench_ceilings *ceilings, const struct kerne
                                         .bias = shape->bias ? trial->bias : NULL,
                                         .accumulate = shape->adds,
                                         .output = trial->output,
-                                        .output_stride = shape->gated ? shape->rows / 2 : shape->rows};
+                                        .output_stride = shape->best    ? PART_STRIDE
+                                                         : shape->gated ? shape->rows / 2
+                                                                        : shape->rows};
     describe(trial, type, shape);
     *out = &trial->trial;
     trial = NULL;

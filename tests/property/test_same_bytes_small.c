@@ -76,7 +76,8 @@ static void compare(const struct engine_result *result, const char *what)
 
 struct way {
     const char *name;
-    uint32_t sessions, threads, pages, stride; /* stride: of the order; coprime to REQUESTS */
+    /* stride: of the order; coprime to the requests' number; 0: equal requests come side by side */
+    uint32_t sessions, threads, pages, stride;
     bool adaptive;
 };
 
@@ -95,9 +96,10 @@ static struct engine_stats run(const struct way *way, uint32_t requests, uint32_
                                               .context_tokens = POSITIONS,
                                               .kv_bytes_max = way->pages * kv_page_bytes(&shape)};
     assert_ok(scheduler_open(&options, &scheduler, &err), &err);
+    const uint32_t stride = way->stride > 0 ? way->stride : different;
     for (uint32_t submitted = 0, done = 0; done < requests;) {
         for (; submitted < requests && submitted - done < ahead; submitted++)
-            submit(scheduler, submitted * way->stride % requests);
+            submit(scheduler, submitted * stride % requests);
         struct engine_result result;
         assert_int_equal(scheduler_wait(scheduler, &result, 1, WAIT_MS), 1);
         assert_code(result.error.code, DOBBY_OK);
@@ -123,7 +125,7 @@ static const struct way ways[] = {
     {"256 sessions, one thread, backwards", 256, 1, 1500, 30, false},
     {"two sessions, three threads", 2, 3, 64, 9, false},
     {"seven sessions, one thread", 7, 1, 200, 27, false},
-    {"64 sessions, two threads", 64, 2, 600, 7, false},
+    {"64 sessions, two threads, equal ones side by side", 64, 2, 600, 0, false},
     {"256 sessions, four threads, memory for some", 256, 4, 60, 1, false},
 };
 
@@ -147,16 +149,17 @@ static void outputs_depend_on_their_request_alone(void **state)
     assert_ok(model_make_random(&config, kernels, plan->product, POSITIONS, &model, &err), &err);
     different = plan->different;
     (void)run(&alone, different, 1, true);
-    uint64_t passes_apart = 0;
+    uint64_t passes_apart = 0, shared = 0;
     for (size_t i = 0; i < plan->ways; i++) {
         const struct engine_stats stats = run(&ways[i], plan->requests, 2 * ways[i].sessions + 32, false);
         assert_int_equal(stats.finished, plan->requests);
-        /* Else the comparison would not be of what it says. */
         assert_true(stats.prefix_tokens > 0);
-        assert_true(stats.shared > 0 || ways[i].sessions < 64);
         passes_apart += stats.passes_apart;
+        shared += stats.shared;
     }
-    assert_true(passes_apart > 0);
+    /* Else the comparisons would not be of what they say. How many are in flight together, in any one run, is
+     * a matter of time. */
+    assert_true(passes_apart > 0 && shared > 0);
     uint32_t distinct = 0, ended = 0;
     for (uint32_t i = 1; i < different; i++) {
         distinct += want[i].logprobs[0] != want[i - 1].logprobs[0];

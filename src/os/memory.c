@@ -56,7 +56,7 @@ void *memory_allocate(size_t bytes)
 {
     /* A last page that is nearly filled is a large one too. */
     const size_t rest = bytes % HUGE_PAGE_BYTES, filling = rest > 0 ? HUGE_PAGE_BYTES - rest : 0;
-    if (filling <= bytes / 16 && bytes <= SIZE_MAX - filling)
+    if (filling <= HUGE_PAGE_BYTES / 16 && bytes <= SIZE_MAX - filling)
         bytes += filling;
     const size_t huge_bytes = bytes / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
     const size_t alignment = huge_bytes > 0 ? HUGE_PAGE_BYTES : CACHE_LINE_BYTES;

@@ -13,7 +13,7 @@ uint64_t memory_available_bytes(void);
 
 /* Uninitialised memory at a cache line; free releases it. Whole huge pages of it are asked for as such:
  * weights that stream by otherwise wait for the page table as long as for themselves, twice as long in a
- * virtual machine. NULL: there is not enough. */
+ * virtual machine. A last one that is nearly filled is made whole. NULL: there is not enough. */
 void *memory_allocate(size_t bytes);
 
 #endif

@@ -94,8 +94,11 @@ static ALWAYS_INLINE void round_queries(struct attention_tiles *t, const float *
     struct vector query = {.factors = query_factors, .count = dim};
     __m512 magnitudes[TILE_ROWS];
     for (uint32_t row = 0; row < TILE_ROWS; row++) {
+        magnitudes[row] = _mm512_setzero_ps();
+        if (row >= t->count)
+            continue;
         query.values = t->rows[row].query;
-        magnitudes[row] = row < t->count ? magnitude(&query) : _mm512_setzero_ps();
+        magnitudes[row] = magnitude(&query);
     }
     const __m512 largest = largest_bits_of_rows(magnitudes), top = _mm512_set1_ps(INT8_LARGEST);
     const __mmask16 some = _mm512_cmp_ps_mask(largest, _mm512_set1_ps(INT8_SMALLEST), _CMP_GE_OQ);

@@ -120,8 +120,8 @@ struct kernels {
                        struct packed_matrix *out, struct dobby_error *err);
     size_t (*scratch_bytes)(const struct packed_matrix *weights);
     void (*prepare)(const struct prepare_job *job);
-    /* prepare of what rms_norm would make of the input, whole rows of F32, but for the rounding of a product
-     * taken in another order; NULL: there is nothing faster than both apart. */
+    /* prepare of what rms_norm would make of the input, whole rows of F32, but for rounding, of sums and
+     * products taken in another order; NULL: there is nothing faster than both apart. */
     void (*prepare_normed)(const struct prepare_job *job, const float *weight, float epsilon);
     void (*matmul)(const struct matmul_job *job);
     /* kernels_matmul_best, where the set need not write the outputs for it; else NULL. */

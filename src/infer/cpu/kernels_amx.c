@@ -5,7 +5,6 @@
 #include "infer/cpu/kernel_sets.h"
 #include "infer/cpu/kv_amx.h"
 #include "infer/cpu/matmul_amx.h"
-#include "infer/cpu/packing.h"
 #include "infer/cpu/tiles_vector.h"
 
 static enum product choose_product(enum tensor_type type)

@@ -42,7 +42,7 @@ static inline size_t packing_block_bytes(enum tensor_type type, uint32_t panel_r
 float packing_f16_to_f32(uint16_t half);
 float packing_bf16_to_f32(uint16_t value);
 
-/* One row of a tensor as F32; every kernel set uses it, since a row is read once per token. */
+/* One row of a tensor as F32: the reference. Sets by vectors have faster ones, to the same bits. */
 void packing_dequantize_row(const struct tensor *tensor, uint32_t row, float *output);
 
 #endif

@@ -73,33 +73,29 @@ static ALWAYS_INLINE int32_t largest_bits(const struct prepare_job *job, const e
     return _mm512_reduce_max_epi32(_mm512_max_epi32(largest[0], largest[1]));
 }
 
-/* How a group of a row becomes INT8. */
-struct rounding {
+/* An int8_scale, for vectors. */
+struct group_rounding {
     __m512 factor;
     __mmask16 keep; /* 0 where a value is no number or infinite */
     float scale;
 };
 
-static ALWAYS_INLINE struct rounding rounding_of(int32_t largest_bits)
+static ALWAYS_INLINE struct group_rounding group_rounding_of(int32_t largest_bits)
 {
-    const bool finite = largest_bits < 0x7f800000;
-    const float largest = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(largest_bits)));
-    const bool some = finite && largest >= INT8_SMALLEST;
-    return (struct rounding){.factor = _mm512_set1_ps(some ? 127.0f / largest : 0.0f),
-                             .keep = (__mmask16)(finite ? 0xffffu : 0),
-                             .scale = some     ? largest / 127.0f
-                                      : finite ? 0.0f
-                                               : __builtin_nanf("")};
+    const struct int8_scale found = int8_scale_of(largest_bits);
+    return (struct group_rounding){.factor = _mm512_set1_ps(found.factor),
+                                   .keep = (__mmask16)(found.finite ? 0xffffu : 0),
+                                   .scale = found.scale};
 }
 
-static ALWAYS_INLINE __m128i quantised(__m512 value, const struct rounding *by)
+static ALWAYS_INLINE __m128i quantised(__m512 value, const struct group_rounding *by)
 {
     return _mm512_maskz_cvtsepi32_epi8(by->keep, _mm512_cvtps_epi32(_mm512_mul_ps(value, by->factor)));
 }
 
 /* A whole step. Packing takes twos of vectors together quarter by quarter, so that in the end a quarter holds
  * four values of each vector. */
-static ALWAYS_INLINE __m512i quantised_step(const __m512 values[4], const struct rounding *by)
+static ALWAYS_INLINE __m512i quantised_step(const __m512 values[4], const struct group_rounding *by)
 {
     __m512i numbers[4];
     _Pragma("GCC unroll 4") for (uint32_t i = 0; i < 4; i++) numbers[i] =
@@ -118,7 +114,7 @@ static ALWAYS_INLINE void prepare_int8_row(const struct prepare_job *job, const 
     for (uint32_t first = job->column_first; first < job->column_end; first += group_columns) {
         const uint32_t left = job->column_end - first, group = first / group_columns;
         const uint32_t end = left < group_columns ? job->column_end : first + group_columns;
-        const struct rounding by = rounding_of(largest_bits(job, type, token, first, end));
+        const struct group_rounding by = group_rounding_of(largest_bits(job, type, token, first, end));
         job->rows->scales[(size_t)group * job->rows->tokens_max + token] = by.scale;
         uint32_t k = first;
         int8_t *to = (int8_t *)tile_row(job->rows, steps, token, first / TILE_STEP_BYTES);
@@ -212,7 +208,7 @@ static void prepare_int8_normed(const struct prepare_job *job, struct normed_row
     float *scales = job->rows->scales + token;
     for (uint32_t first = 0, group = 0; first < columns; first += group_columns, group++) {
         const uint32_t end = columns - first < group_columns ? columns : first + group_columns;
-        const struct rounding by = rounding_of(largest_weighted_bits(row, first, end));
+        const struct group_rounding by = group_rounding_of(largest_weighted_bits(row, first, end));
         scales[group * tokens_max] = by.scale;
         uint32_t k = first;
         int8_t *to = (int8_t *)tile_row(job->rows, steps, token, first / TILE_STEP_BYTES);

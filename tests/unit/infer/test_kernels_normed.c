@@ -39,21 +39,24 @@ static void fixture_free(struct fixture *f)
     free(f->weight);
 }
 
-/* Over what an earlier batch left. */
+/* Tokens first .. end of a batch of the rows from base on, over what an earlier batch left. */
 static struct packed_rows prepare(const struct kernels *set, const struct fixture *f, enum product product,
-                                  uint32_t first, uint32_t end)
+                                  uint32_t base, uint32_t count, uint32_t first, uint32_t end)
 {
     struct packed_rows rows;
     struct dobby_error err;
-    assert_ok(packed_rows_new(product, end - first, f->columns, &rows, &err), &err);
+    assert_ok(packed_rows_new(product, count, f->columns, &rows, &err), &err);
     const size_t blocks = rows.tokens_max / TILE_TOKENS;
     memset(rows.values, 0x7f, blocks * tile_steps(product, f->columns) * TILE_BLOCK_BYTES);
-    const struct prepare_job job = {.input = f->input + first * f->stride,
+    if (product == PRODUCT_INT8)
+        poison(rows.scales, (size_t)int8_groups(f->columns) * rows.tokens_max);
+    const struct prepare_job job = {.input = f->input + base * f->stride,
                                     .input_type = VALUES_F32,
                                     .input_stride = f->stride,
                                     .columns = f->columns,
                                     .column_end = f->columns,
-                                    .token_end = end - first,
+                                    .token_first = first,
+                                    .token_end = end,
                                     .rows = &rows};
     set->prepare_normed(&job, f->weight, epsilon);
     return rows;
@@ -127,7 +130,7 @@ static void check_alone(const struct kernels *set, const struct fixture *f, cons
 {
     const enum product product = all->product;
     const uint32_t steps = tile_steps(product, f->columns);
-    struct packed_rows alone = prepare(set, f, product, token, token + 1);
+    struct packed_rows alone = prepare(set, f, product, token, 1, 0, 1);
     for (uint32_t step = 0; step < steps; step++)
         assert_memory_equal(tile_row(&alone, steps, 0, step), tile_row(all, steps, token, step),
                             TILE_STEP_BYTES);
@@ -137,12 +140,37 @@ static void check_alone(const struct kernels *set, const struct fixture *f, cons
     packed_rows_release(&alone);
 }
 
+/* Rows from the batch's middle: as before, and what is beside them is left. */
+static void check_some(const struct kernels *set, const struct fixture *f, const struct packed_rows *all)
+{
+    enum { FIRST = 5, END = 20 };
+    const enum product product = all->product;
+    const uint32_t steps = tile_steps(product, f->columns);
+    uint8_t untouched[TILE_STEP_BYTES];
+    memset(untouched, 0x7f, sizeof untouched);
+    struct packed_rows rows = prepare(set, f, product, 0, TOKENS, FIRST, END);
+    for (uint32_t token = 0; token < TOKENS; token++) {
+        const bool some = token >= FIRST && token < END;
+        for (uint32_t step = 0; step < steps; step++)
+            assert_memory_equal(tile_row(&rows, steps, token, step),
+                                some ? tile_row(all, steps, token, step) : untouched, TILE_STEP_BYTES);
+        for (uint32_t group = 0; product == PRODUCT_INT8 && group < int8_groups(f->columns); group++) {
+            const size_t at = (size_t)group * rows.tokens_max + token;
+            if (some)
+                assert_same_bits(set->name, &rows.scales[at], &all->scales[at], 1);
+            else
+                assert_true(is_poison(rows.scales[at]));
+        }
+    }
+    packed_rows_release(&rows);
+}
+
 static void check_set(const struct kernels *set, enum product product, uint32_t columns)
 {
     struct fixture f = fixture_new(columns);
     double *want = malloc(columns * sizeof *want);
     assert_non_null(want);
-    struct packed_rows rows = prepare(set, &f, product, 0, TOKENS);
+    struct packed_rows rows = prepare(set, &f, product, 0, TOKENS, 0, TOKENS);
     for (uint32_t token = 0; token < TOKENS; token++) {
         norm_plainly(&f, token, want);
         if (product == PRODUCT_INT8)
@@ -150,6 +178,7 @@ static void check_set(const struct kernels *set, enum product product, uint32_t 
         check_row(set->name, &f, &rows, token, want);
         check_alone(set, &f, &rows, token);
     }
+    check_some(set, &f, &rows);
     packed_rows_release(&rows);
     free(want);
     fixture_free(&f);
@@ -192,13 +221,14 @@ static void what_is_no_number_shows(void **state)
         for (size_t i = 0; i < COUNT_OF(bad) * COUNT_OF(widths); i++) {
             struct fixture f = fixture_new(widths[i / COUNT_OF(bad)]);
             f.input[3 * f.stride + f.columns - 1] = bad[i % COUNT_OF(bad)];
-            struct packed_rows rows = prepare(sets[s], &f, PRODUCT_INT8, 0, TOKENS);
+            struct packed_rows rows = prepare(sets[s], &f, PRODUCT_INT8, 0, TOKENS, 0, TOKENS);
             for (uint32_t group = 0; group < int8_groups(f.columns); group++) {
                 const float *scales = rows.scales + (size_t)group * rows.tokens_max;
                 assert_true(isfinite(scales[2]) && isfinite(scales[4]));
                 /* By infinity's squares the norm takes other groups to 0. */
                 const bool last = group + 1 == int8_groups(f.columns);
-                assert_true(last ? isnan(scales[3]) : isnan(scales[3]) || scales[3] == 0.0f);
+                const bool no_number = last || isnan(bad[i % COUNT_OF(bad)]);
+                assert_true(no_number ? isnan(scales[3]) : scales[3] == 0.0f);
             }
             packed_rows_release(&rows);
             fixture_free(&f);

@@ -15,8 +15,7 @@
 enum {
     COPIES_MAX = 64,
     ALIGNMENT = 64,
-    PART_OUTPUTS = 1024,             /* of greedy choice: a multiple of every set's panel */
-    PART_STRIDE = PART_OUTPUTS + 16, /* an odd number of cache lines */
+    PART_STRIDE = BEST_PART_OUTPUTS + 16 /* an odd number of cache lines */
 };
 
 struct matmul_trial {
@@ -71,19 +70,9 @@ static void best_task(void *context, size_t index, uint32_t thread)
 {
     const struct matmul_trial *trial = context;
     struct matmul_job job = trial->matmul;
-    const uint32_t part_panels = PART_OUTPUTS / job.weights->panel_rows;
-    const uint32_t left = job.weights->panel_count - (uint32_t)index * part_panels;
-    job.panel_first = (uint32_t)index * part_panels;
-    job.panel_end = job.panel_first + (left < part_panels ? left : part_panels);
-    job.output_first = (uint32_t)index * PART_OUTPUTS;
     job.output = (float *)trial->output + (size_t)thread * job.tokens * PART_STRIDE;
     job.scratch = trial->scratch + thread * trial->scratch_bytes;
-    kernels_matmul_best(trial->kernels, &job, trial->best + index * job.tokens);
-}
-
-static size_t parts_of(uint32_t outputs)
-{
-    return (outputs + PART_OUTPUTS - 1) / PART_OUTPUTS;
+    kernels_matmul_best_part(trial->kernels, &job, (uint32_t)index, trial->best + index * job.tokens);
 }
 
 static void run(struct trial *handle)
@@ -96,7 +85,7 @@ static void run(struct trial *handle)
         thread_pool_run(trial->pool, (tokens + trial->tokens_per_task - 1) / trial->tokens_per_task,
                         prepare_task, trial);
     if (trial->best != NULL)
-        thread_pool_run(trial->pool, parts_of(trial->packed.rows), best_task, trial);
+        thread_pool_run(trial->pool, kernels_best_parts(&trial->packed), best_task, trial);
     else
         thread_pool_run(trial->pool, (panels + trial->panels_per_task - 1) / trial->panels_per_task,
                         matmul_task, trial);
@@ -183,7 +172,8 @@ static dobby_code allocate(struct matmul_trial *trial, enum product product, con
     trial->bias = trial_allocate(shape->rows, sizeof(float));
     trial->scratch = trial_allocate(threads, trial->scratch_bytes);
     if (shape->best)
-        trial->best = trial_allocate(parts_of(shape->rows) * shape->tokens, sizeof *trial->best);
+        trial->best =
+            trial_allocate((size_t)kernels_best_parts(&trial->packed) * shape->tokens, sizeof *trial->best);
     if (trial->input == NULL || trial->output == NULL || trial->bias == NULL || trial->scratch == NULL ||
         (shape->best && trial->best == NULL))
         return DOBBY_FAIL(err, DOBBY_OUT_OF_MEMORY, "activations of %u tokens", shape->tokens);

@@ -72,6 +72,25 @@ void kernels_matmul_best(const struct kernels *kernels, const struct matmul_job 
                                       end - first, (int32_t)first);
 }
 
+uint32_t kernels_best_parts(const struct packed_matrix *weights)
+{
+    return (weights->rows + BEST_PART_OUTPUTS - 1) / BEST_PART_OUTPUTS;
+}
+
+void kernels_matmul_best_part(const struct kernels *kernels, const struct matmul_job *job, uint32_t part,
+                              struct best_output *best)
+{
+    const struct packed_matrix *weights = job->weights;
+    const uint32_t part_panels = BEST_PART_OUTPUTS / weights->panel_rows, first = part * part_panels;
+    const uint32_t left = weights->panel_count - first;
+    struct matmul_job part_job = *job;
+    assert(BEST_PART_OUTPUTS % weights->panel_rows == 0);
+    part_job.panel_first = first;
+    part_job.panel_end = first + (left < part_panels ? left : part_panels);
+    part_job.output_first = part * BEST_PART_OUTPUTS;
+    kernels_matmul_best(kernels, &part_job, best);
+}
+
 dobby_code kernels_choose(const char *name, const struct kernels **out, struct dobby_error *err)
 {
     const struct kernels *sets[SETS_MAX];

@@ -156,6 +156,12 @@ struct kernels {
 enum { BEST_STRIDE_MIN = 64 };
 void kernels_matmul_best(const struct kernels *kernels, const struct matmul_job *job,
                          struct best_output *best);
+/* Of a product's outputs so many at a time, so that what they are written to stays in L2: a multiple of every
+ * set's panel. The part-th of them, as kernels_matmul_best; the job has no panels of its own. */
+enum { BEST_PART_OUTPUTS = 1024 };
+uint32_t kernels_best_parts(const struct packed_matrix *weights);
+void kernels_matmul_best_part(const struct kernels *kernels, const struct matmul_job *job, uint32_t part,
+                              struct best_output *best);
 /* Of count values of a row, of which the first is output_first's. */
 struct best_output kernels_best_of(const struct kernels *kernels, const float *values, uint32_t count,
                                    int32_t output_first);

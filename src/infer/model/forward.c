@@ -46,7 +46,7 @@ static size_t place_buffers(struct forward *f, char *memory)
     if (f->has_head) {
         f->logits = take(memory, &at, (size_t)FORWARD_LOGIT_ROWS * config->vocabulary, sizeof(float));
         f->parts = take(memory, &at, (size_t)f->threads * FORWARD_BEST_ROWS, f->parts_stride * sizeof(float));
-        f->part_best = take(memory, &at, (size_t)forward_vocabulary_parts(f->model) * FORWARD_BEST_ROWS,
+        f->part_best = take(memory, &at, (size_t)kernels_best_parts(&f->model->head) * FORWARD_BEST_ROWS,
                             sizeof *f->part_best);
     }
     f->scratch = take(memory, &at, f->threads, f->scratch_bytes);
@@ -118,7 +118,7 @@ dobby_code forward_new(const struct model *model, struct thread_pool *pool, cons
     f->qkv_stride = forward_stride(f->qkv_width, sizeof(float));
     f->attended_stride = forward_stride(f->q_width, sizeof(float));
     f->activated_stride = forward_stride(activated_columns(f), activated_bytes(f));
-    f->parts_stride = forward_stride(FORWARD_PART_OUTPUTS, sizeof(float));
+    f->parts_stride = forward_stride(BEST_PART_OUTPUTS, sizeof(float));
     f->tasks_max = ((size_t)limits->runs_max + tokens_max / FORWARD_BLOCK_TOKENS) * config->kv_heads;
     f->scratch_bytes = scratch_bytes_needed(model);
 

@@ -3,11 +3,6 @@
 
 #include <assert.h>
 
-uint32_t forward_vocabulary_parts(const struct model *model)
-{
-    return (model->head.rows + FORWARD_PART_OUTPUTS - 1) / FORWARD_PART_OUTPUTS;
-}
-
 struct best_loop {
     struct forward *forward;
     struct matmul_job job;
@@ -19,23 +14,18 @@ static void best_task(void *context, size_t index, uint32_t thread)
     const struct best_loop *loop = context;
     const struct forward *f = loop->forward;
     struct matmul_job job = loop->job;
-    const uint32_t part_panels = FORWARD_PART_OUTPUTS / job.weights->panel_rows;
-    const uint32_t left = job.weights->panel_count - (uint32_t)index * part_panels;
-    job.panel_first = (uint32_t)index * part_panels;
-    job.panel_end = job.panel_first + (left < part_panels ? left : part_panels);
-    job.output_first = (uint32_t)index * FORWARD_PART_OUTPUTS;
     job.output = f->parts + (size_t)thread * FORWARD_BEST_ROWS * f->parts_stride;
     job.scratch = f->scratch + (size_t)thread * f->scratch_bytes;
-    kernels_matmul_best(f->model->kernels, &job, f->part_best + index * FORWARD_BEST_ROWS);
+    kernels_matmul_best_part(f->model->kernels, &job, (uint32_t)index,
+                             f->part_best + index * FORWARD_BEST_ROWS);
 }
 
 bool forward_best(struct forward *forward, uint32_t row_first, uint32_t rows, struct best_output *best)
 {
     const struct model *model = forward->model;
     const struct packed_matrix *head = &model->head;
-    const uint32_t parts = forward_vocabulary_parts(model);
+    const uint32_t parts = kernels_best_parts(head);
     assert(rows <= FORWARD_BEST_ROWS && row_first + rows <= forward->output_count);
-    assert(FORWARD_PART_OUTPUTS % head->panel_rows == 0);
     const struct forward_product product = {.phase = PHASE_HEAD,
                                             .weights = head,
                                             .input = forward->hidden + row_first * forward->hidden_stride,

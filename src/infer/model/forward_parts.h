@@ -6,9 +6,8 @@
 #include "infer/model/forward.h"
 
 enum {
-    FORWARD_BLOCK_TOKENS = 32,   /* of a prompt's tokens: one task of the attention loop */
-    FORWARD_PART_OUTPUTS = 1024, /* of the vocabulary: a multiple of every set's panel */
-    FORWARD_NORM_ROWS = 4        /* normed and prepared at once: 14 KB for a 0.5B model, so they stay in L1 */
+    FORWARD_BLOCK_TOKENS = 32, /* of a prompt's tokens: one task of the attention loop */
+    FORWARD_NORM_ROWS = 4      /* normed and prepared at once: 14 KB for a 0.5B model, so they stay in L1 */
 };
 
 /* One token of the pass. */
@@ -99,7 +98,6 @@ bool forward_feeds_in_parts(const struct forward *f);
 void forward_feed(struct forward *f, const struct model_layer *layer, uint32_t rows);
 /* Norms the input if told to, prepares it if the weights' product wants that, and multiplies. */
 void forward_multiply(struct forward *f, const struct forward_product *product);
-uint32_t forward_vocabulary_parts(const struct model *model);
 /* Norms and prepares the input; returns the job without its parts. */
 struct matmul_job forward_matmul_job(struct forward *f, const struct forward_product *product);
 /* outputs_only: leaves out what no output row needs. */

@@ -19,10 +19,11 @@
 
 enum {
     BLOCK_TOKENS_MAX = 1024, /* at once, of rows that fit in L2 */
-    PART_TOKENS = 512,    /* likewise, where sums wait from slice to slice: in 64 KB. Half of them would wait
-                             in L1, but take the weights from beyond L2 twice, which costs more */
-    SLICED_TOKENS = 512,  /* at once, of rows that do not: a group's slice is 256 to 352 KB */
-    SLICED_PANELS = 14,   /* at once: their sums wait in another 900 KB */
+    PART_TOKENS = 512,   /* likewise, where sums wait from slice to slice: in 64 KB. Half of them would wait
+                            in L1, but take the weights from beyond L2 twice, which costs more */
+    SLICED_TOKENS = 512, /* at once, of rows that do not: a group's slice is 256 to 352 KB, */
+    WAITING_BYTES =
+        896 << 10,        /* and this holds the sums of as many panels as are taken at once: 28, BF16 14 */
     SLICE_STEPS_MAX = 14, /* of BF16: 28 KB of a panel */
     BLOCK_BYTES_MAX = (1 << 20) + (1 << 18), /* of rows: of a 2 MB L2 */
     STREAM_BYTES_MIN = 8 << 20,              /* an output of this size is written past the caches */
@@ -77,6 +78,13 @@ static uint32_t even_tokens(uint32_t tokens, uint32_t most)
     return ((tokens + parts - 1) / parts + TILE_TOKENS - 1) / TILE_TOKENS * TILE_TOKENS;
 }
 
+/* Of sums that wait for the next slice: F32 where it begins with them in its tiles, BF16 where its own are
+ * added to them. */
+static uint32_t waiting_block_bytes(const struct packed_matrix *weights)
+{
+    return BLOCK_VALUES * (weights->product == PRODUCT_BF16 ? sizeof(float) : sizeof(uint16_t));
+}
+
 /* Rows that fit in L2 stay there while panels go by, one after the other, and sums wait beside them for the
  * panel's next slice. Rows that do not are taken slice by slice: that of many tokens stays in L2 beside the
  * waiting sums of a few panels. */
@@ -92,23 +100,25 @@ static struct cut cut_of(const struct matmul_job *job, const struct slices *slic
                             .panels = 1};
     if (job->tokens <= fitting)
         return (struct cut){.tokens = even_tokens(job->tokens, PART_TOKENS), .panels = 1};
-    return (struct cut){.tokens = even_tokens(job->tokens, SLICED_TOKENS), .panels = SLICED_PANELS};
+    const uint32_t tokens = even_tokens(job->tokens, SLICED_TOKENS);
+    return (struct cut){.tokens = tokens,
+                        .panels = WAITING_BYTES / (tokens / TILE_TOKENS * waiting_block_bytes(job->weights))};
 }
 
 /* The sums of a cut's blocks between slices, and two buffers for what has just left the tiles. */
 struct scratch {
-    float (*waiting)[BLOCK_VALUES]; /* (WAITING_BLOCKS) */
+    uint8_t *waiting;               /* (WAITING_BYTES) */
     int32_t (*fresh)[BLOCK_VALUES]; /* (2) */
     uint8_t *unpacked;              /* (UNPACKED_BYTES): INT4, a slice as INT8 */
 };
 enum { UNPACKED_BYTES = INT8_ONE_GROUP_COLUMNS / TILE_STEP_BYTES * TILE_BLOCK_BYTES };
 static_assert((int)INT8_ONE_GROUP_COLUMNS >= (int)INT8_GROUP_COLUMNS_MOST, "the longest slice");
-enum { WAITING_BLOCKS = SLICED_PANELS * SLICED_TOKENS / TILE_TOKENS };
-static_assert((int)WAITING_BLOCKS >= (int)(BLOCK_TOKENS_MAX / TILE_TOKENS), "one panel's blocks, too");
+static_assert((int)WAITING_BYTES >= (int)(BLOCK_TOKENS_MAX / TILE_TOKENS * BLOCK_VALUES * sizeof(float)),
+              "one panel's blocks, too");
 
 size_t amx_scratch_bytes(const struct packed_matrix *weights)
 {
-    return (WAITING_BLOCKS + 2) * BLOCK_VALUES * sizeof(float) +
+    return WAITING_BYTES + 2 * BLOCK_VALUES * sizeof(int32_t) +
            (weights->product == PRODUCT_INT4 ? UNPACKED_BYTES : 0);
 }
 
@@ -196,11 +206,12 @@ static void multiply_place(struct product_state *state, const struct place *plac
     struct pending these = shared_pending(state, place);
     /* BF16 sums wait where the next slice's tiles are loaded from, and are pending after the last. */
     const bool wait_in_tiles = bf16 && !these.last;
+    const size_t waiting_bytes = waiting_block_bytes(job->weights);
     const size_t value_bytes = state->gated ? sizeof(uint16_t) : sizeof(float);
     const size_t ahead_bytes = (size_t)lines_ahead(state, block.steps, blocks) * CACHE_LINE;
     for (uint32_t i = 0; i < blocks; i++) {
         const uint32_t token = place->token_first + i * TILE_TOKENS;
-        float *waiting = state->scratch.waiting[place->waiting_first + i];
+        void *waiting = state->scratch.waiting + (place->waiting_first + i) * waiting_bytes;
         these.tokens = place->token_end - token < TILE_TOKENS ? place->token_end - token : TILE_TOKENS;
         these.output = (char *)job->output +
                        (token * job->output_stride + these.output_first - job->output_first) * value_bytes;
@@ -210,12 +221,12 @@ static void multiply_place(struct product_state *state, const struct place *plac
         block.both = these.tokens > TILE_ROWS;
         block.before = bf16 && !these.first ? waiting : NULL;
         block.before_next = block.before != NULL && i + 1 < blocks ? block.before + BLOCK_VALUES : NULL;
-        block.fresh = wait_in_tiles ? (int32_t *)(void *)waiting : state->scratch.fresh[state->turn];
+        block.fresh = wait_in_tiles ? waiting : state->scratch.fresh[state->turn];
         block.into = these.output;
         block.into_bytes = these.output_bytes;
         if (!these.last || state->best || state->past_caches) {
             block.into = these.last ? (const void *)block.fresh : waiting;
-            block.into_bytes = BLOCK_STRIDE;
+            block.into_bytes = (size_t)(these.last ? BLOCK_STRIDE : BLOCK_STRIDE / 2);
         }
         multiply_block(&block, &state->pending, state->sums, state->wide);
         state->pending = (struct pending){.tokens = 0};
@@ -296,9 +307,8 @@ static void multiply(const struct matmul_job *job, bool best)
                                   .best = best,
                                   .past_caches = !best && goes_past_caches(job)};
     state.scratch.fresh = job->scratch;
-    state.scratch.waiting =
-        (float(*)[BLOCK_VALUES])(void *)((char *)job->scratch + 2 * BLOCK_VALUES * sizeof(int32_t));
-    state.scratch.unpacked = (uint8_t *)(state.scratch.waiting + WAITING_BLOCKS);
+    state.scratch.waiting = (uint8_t *)job->scratch + 2 * BLOCK_VALUES * sizeof(int32_t);
+    state.scratch.unpacked = state.scratch.waiting + WAITING_BYTES;
     const struct cut cut = cut_of(job, &state.slices);
     const uint64_t blocks = (job->tokens + TILE_TOKENS - 1) / TILE_TOKENS;
     const uint64_t steps = blocks * (job->panel_end - job->panel_first) * state.slices.steps;

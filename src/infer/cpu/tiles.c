@@ -282,6 +282,8 @@ static float product_int8(const struct matmul_job *job, uint32_t panel, uint32_t
     const uint32_t group_columns = int8_group_columns(weights->columns);
     float sum = 0.0f;
     for (uint32_t first = 0, group = 0; first < weights->columns; first += group_columns, group++) {
+        if (group > 0)
+            sum = packing_bf16_to_f32(to_bf16(sum));
         const uint32_t end =
             weights->columns - first < group_columns ? weights->columns : first + group_columns;
         int32_t dot = 0;

@@ -19,8 +19,8 @@ enum {
 struct tiles_scratch {
     uint8_t weights[TILES_SLICE_BYTES];
     uint8_t unpacked[TILES_UNPACKED_STEPS * TILE_BLOCK_BYTES];
-    int32_t sums[TILES_PANEL_BLOCK][TILES_BLOCK_TOKENS][TILE_OUTPUTS];  /* so far; BF16: the bits of F32 */
-    float outputs[TILES_PANEL_BLOCK][TILES_BLOCK_TOKENS][TILE_OUTPUTS]; /* INT8: of the groups so far */
+    int32_t sums[TILES_PANEL_BLOCK][TILES_BLOCK_TOKENS][TILE_OUTPUTS];     /* so far; BF16: the bits of F32 */
+    uint16_t outputs[TILES_PANEL_BLOCK][TILES_BLOCK_TOKENS][TILE_OUTPUTS]; /* INT8: of the groups so far */
     uint8_t rows[TILES_BLOCK_TOKENS][TILES_ROW_BYTES];
 };
 

@@ -19,23 +19,29 @@ static ALWAYS_INLINE __m512 load_input(const struct prepare_job *job, uint32_t t
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16));
 }
 
+/* BF16 as it would be rounded to: subnormal numbers become 0. */
+static ALWAYS_INLINE __m512i without_subnormals(__m512i values)
+{
+    const __mmask32 normal = _mm512_test_epi16_mask(values, _mm512_set1_epi16(0x7f80));
+    return _mm512_mask_mov_epi16(_mm512_and_si512(values, _mm512_set1_epi16(INT16_MIN)), normal, values);
+}
+
 static void prepare_bf16_row(const struct prepare_job *job, uint32_t token, uint32_t steps)
 {
     for (uint32_t step = job->column_first / (2 * TILE_ROWS); step * 2 * TILE_ROWS < job->column_end;
          step++) {
+        void *to = tile_row(job->rows, steps, token, step);
+        if (job->input_type == VALUES_BF16 && (step + 1) * 2 * TILE_ROWS <= job->column_end) {
+            const size_t at =
+                (token - job->input_first) * job->input_stride + (step * 2 * TILE_ROWS - job->column_first);
+            const __m512i values = _mm512_loadu_si512((const uint16_t *)job->input + at);
+            _mm512_store_si512(to, without_subnormals(values));
+            continue;
+        }
         const __m512 low = load_input(job, token, step * 2 * TILE_ROWS);
         const __m512 high = load_input(job, token, step * 2 * TILE_ROWS + TILE_ROWS);
-        _mm512_store_si512(tile_row(job->rows, steps, token, step), (__m512i)_mm512_cvtne2ps_pbh(high, low));
+        _mm512_store_si512(to, (__m512i)_mm512_cvtne2ps_pbh(high, low));
     }
-}
-
-/* Whole steps of plain rows, without masks. */
-static ALWAYS_INLINE __m512 load_whole(const void *input, const enum value_type type, size_t at)
-{
-    if (type == VALUES_F32)
-        return _mm512_loadu_ps((const float *)input + at);
-    const __m256i narrow = _mm256_loadu_si256((const __m256i *)(const void *)((const uint16_t *)input + at));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16));
 }
 
 /* The bits of the largest magnitude in [first, end) of a row. Comparing magnitudes as integers puts
@@ -88,9 +94,20 @@ static ALWAYS_INLINE struct group_rounding group_rounding_of(int32_t largest_bit
                                    .scale = found.scale};
 }
 
+/* The nearest whole numbers of value * factor, in the lower halves of the lanes. */
+static ALWAYS_INLINE __m512i nearest_halves(__m512 value, const struct group_rounding *by)
+{
+    return _mm512_castps_si512(_mm512_fmadd_ps(value, by->factor, _mm512_set1_ps(NEAREST_WHOLE)));
+}
+
+static ALWAYS_INLINE __m512i nearest(__m512 value, const struct group_rounding *by)
+{
+    return _mm512_sub_epi32(nearest_halves(value, by), _mm512_castps_si512(_mm512_set1_ps(NEAREST_WHOLE)));
+}
+
 static ALWAYS_INLINE __m128i quantised(__m512 value, const struct group_rounding *by)
 {
-    return _mm512_maskz_cvtsepi32_epi8(by->keep, _mm512_cvtps_epi32(_mm512_mul_ps(value, by->factor)));
+    return _mm512_maskz_cvtsepi32_epi8(by->keep, nearest(value, by));
 }
 
 /* A whole step. Packing takes twos of vectors together quarter by quarter, so that in the end a quarter holds
@@ -98,12 +115,27 @@ static ALWAYS_INLINE __m128i quantised(__m512 value, const struct group_rounding
 static ALWAYS_INLINE __m512i quantised_step(const __m512 values[4], const struct group_rounding *by)
 {
     __m512i numbers[4];
-    _Pragma("GCC unroll 4") for (uint32_t i = 0; i < 4; i++) numbers[i] =
-        _mm512_cvtps_epi32(_mm512_mul_ps(values[i], by->factor));
+    _Pragma("GCC unroll 4") for (uint32_t i = 0; i < 4; i++) numbers[i] = nearest(values[i], by);
     const __m512i packed = _mm512_packs_epi16(_mm512_packs_epi32(numbers[0], numbers[1]),
                                               _mm512_packs_epi32(numbers[2], numbers[3]));
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     return _mm512_maskz_permutexvar_epi32(by->keep, order, packed);
+}
+
+/* Likewise of BF16: a lane's two values are taken apart as they lie, and put together again. */
+static ALWAYS_INLINE __m512i quantised_bf16_step(const uint16_t *input, const struct group_rounding *by)
+{
+    __m512i words[2];
+    _Pragma("GCC unroll 2") for (uint32_t i = 0; i < 2; i++)
+    {
+        const __m512i pairs = _mm512_loadu_si512(input + (size_t)i * 2 * TILE_ROWS);
+        const __m512i low = nearest_halves(_mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)), by);
+        const __m512i high = nearest_halves(
+            _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32((int32_t)0xffff0000))), by);
+        words[i] = _mm512_mask_blend_epi16(0xaaaaaaaa, low, _mm512_slli_epi32(high, 16));
+    }
+    const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+    return _mm512_maskz_permutexvar_epi64((__mmask8)by->keep, order, _mm512_packs_epi16(words[0], words[1]));
 }
 
 static ALWAYS_INLINE void prepare_int8_row(const struct prepare_job *job, const enum value_type type,
@@ -119,9 +151,14 @@ static ALWAYS_INLINE void prepare_int8_row(const struct prepare_job *job, const 
         uint32_t k = first;
         int8_t *to = (int8_t *)tile_row(job->rows, steps, token, first / TILE_STEP_BYTES);
         for (; k + TILE_STEP_BYTES <= end; k += TILE_STEP_BYTES, to += TILE_BLOCK_BYTES) {
+            const size_t at = row + (k - job->column_first);
+            if (type == VALUES_BF16) {
+                _mm512_store_si512(to, quantised_bf16_step((const uint16_t *)job->input + at, &by));
+                continue;
+            }
             __m512 values[4];
             _Pragma("GCC unroll 4") for (uint32_t i = 0; i < 4; i++) values[i] =
-                load_whole(job->input, type, row + (k - job->column_first) + i * TILE_ROWS);
+                _mm512_loadu_ps((const float *)job->input + at + (size_t)i * TILE_ROWS);
             _mm512_store_si512(to, quantised_step(values, &by));
         }
         for (uint32_t i = 0; k < end && i < TILE_STEP_BYTES; i += TILE_ROWS)

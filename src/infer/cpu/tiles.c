@@ -87,8 +87,7 @@ static void prepare_int8_group(const struct prepare_job *job, uint32_t token, ui
     job->rows->scales[first / int8_group_columns(job->columns) * job->rows->tokens_max + token] = scale.scale;
     for (uint32_t k = first; k < end; k++) {
         int8_t *step = (int8_t *)tile_row(job->rows, steps, token, k / TILE_STEP_BYTES);
-        step[k % TILE_STEP_BYTES] =
-            scale.finite ? (int8_t)lrintf(input_value(job, token, k) * scale.factor) : 0;
+        step[k % TILE_STEP_BYTES] = scale.finite ? int8_nearest(input_value(job, token, k), scale.factor) : 0;
     }
 }
 
@@ -125,7 +124,7 @@ static void int8_round_row(const float *values, uint32_t columns, int8_t *to, fl
     const struct int8_scale found = int8_scale_of(largest);
     *scale = found.scale;
     for (uint32_t k = 0; found.finite && k < columns; k++)
-        to[k] = (int8_t)lrintf(values[k] * found.factor);
+        to[k] = int8_nearest(values[k], found.factor);
 }
 
 static void round_row(const struct tensor *tensor, uint32_t row, enum product product,

@@ -9,13 +9,13 @@
  * A gated panel's first 16 outputs are gate's, its last 16 up's.
  *
  * INT8, the same to the bit in every set:
- *   A row's group of columns has scale = largest |x| / 127 and q = round(x * (127 / largest)), ties to even;
- * a group of zeros has scale 0. A weight row has scale = largest |w| / 127 likewise, over all its columns. An
- * output is sum over groups of fma(scale, (float)(int32 sum of q * w), sum so far), from 0, where the sum so
- * far waits as BF16: with the groups' own rounding that is lost in the noise, and it halves what goes to L2
- * and back; then * the weight row's scale; then + bias; then added to the residual. BF16: rows and weights
- * rounded to nearest even, subnormal numbers to 0; sums in F32, whose order is the set's own (tiles sum
- * pairs).
+ *   A row's group of columns has scale = largest |x| / 127 and q = x * (127 / largest), rounded once, ties
+ * to even; a group of zeros has scale 0. A weight row has scale = largest |w| / 127 likewise, over all its
+ * columns. An output is sum over groups of fma(scale, (float)(int32 sum of q * w), sum so far), from 0, where
+ * the sum so far waits as BF16: with the groups' own rounding that is lost in the noise, and it halves what
+ * goes to L2 and back; then * the weight row's scale; then + bias; then added to the residual. BF16: rows and
+ * weights rounded to nearest even, subnormal numbers to 0; sums in F32, whose order is the set's own (tiles
+ * sum pairs).
  *
  * INT4 is INT8 but for the way its weights lie in memory: they are unpacked into steps of an INT8 panel just
  * before they are multiplied, some steps at a time, so that what follows is INT8's. panel   [steps][2][8][16
@@ -49,6 +49,9 @@ enum {
     INT4_PAIR_BYTES = 64, /* the same eight columns of 16 outputs */
     INT4_STEP_GROUPS = TILE_STEP_BYTES / INT4_GROUP_COLUMNS
 };
+
+/* Added to a small number, leaves the nearest whole one, ties to even, in the lowest bits of the sum. */
+#define NEAREST_WHOLE 0x1.8p23f
 
 /* Below this, 127 / largest could overflow; no such group means anything. */
 #define INT8_SMALLEST 0x1p-100f
@@ -144,6 +147,13 @@ static inline struct int8_scale int8_scale_of(int32_t largest_bits)
     if (largest < INT8_SMALLEST)
         return (struct int8_scale){.finite = true};
     return (struct int8_scale){.factor = 127.0f / largest, .scale = largest / 127.0f, .finite = true};
+}
+
+/* value * factor to the nearest whole number, ties to even, rounded once: what fma(value, factor,
+ * NEAREST_WHOLE) has in its lowest bits. */
+static inline int8_t int8_nearest(float value, float factor)
+{
+    return (int8_t)lrint((double)value * (double)factor);
 }
 
 /* Puts a weight row, rounded and padded to whole steps, into its lane 0..31 of a panel. */

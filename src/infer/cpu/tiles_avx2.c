@@ -163,9 +163,9 @@ static ALWAYS_INLINE void dot(const struct slice *slice, const enum product prod
 
 #include "infer/cpu/vector_pack.inc"
 
-static inline void store_rounded(int8_t *to, vec value)
+static inline void store_rounded(int8_t *to, vec value, vec factor)
 {
-    vec_store_i8(to, value);
+    vec_store_i8(to, value, factor);
 }
 
 #include "infer/cpu/vector_prepare.inc"

@@ -40,10 +40,10 @@ void tiles_matmul_vnni(const struct matmul_job *job)
 
 /* ---- rows ------------------------------------------------------------------------------------------- */
 
-static inline void store_rounded(int8_t *to, vec value)
+static inline void store_rounded(int8_t *to, vec value, vec factor)
 {
-    const __m128i whole = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(value));
-    _mm_storeu_si128((__m128i *)(void *)to, _mm_xor_si128(whole, _mm_set1_epi8((char)VNNI_ROW_SHIFT)));
+    _mm_storeu_si128((__m128i *)(void *)to,
+                     _mm_xor_si128(vec_nearest_i8(value, factor), _mm_set1_epi8((char)VNNI_ROW_SHIFT)));
 }
 
 #include "infer/cpu/vector_prepare.inc"

@@ -43,6 +43,7 @@ static void attention_task(void *context, size_t index, uint32_t thread)
         .head_dim = shape->head_dim,
         .pages = trial->pages + (trial->copy * (size_t)shape->sequences + sequence) * trial->page_count,
         .output = trial->output + row,
+        .output_type = VALUES_BF16, /* as the forward pass has it */
         .output_stride = width,
         .token_first = block * BLOCK_TOKENS,
         .token_end = end < shape->tokens ? end : shape->tokens,

@@ -31,7 +31,7 @@ typedef uint8_t digits_tiles[2 * TILE_BYTES]; /* 16 rows' high digits and their 
 
 struct attention_row {
     const float *query;
-    float *output;
+    char *output;
     uint32_t end; /* positions that the row sees: 0 .. end - 1 */
 };
 
@@ -123,11 +123,13 @@ static ALWAYS_INLINE void begin_rows(const struct attention_job *job, struct att
 {
     const uint32_t group = job->heads / job->kv_heads;
     const float *factors = job->query_factors != NULL ? job->query_factors + (size_t)kv_head * dim : NULL;
+    const size_t value_bytes = value_type_bytes(job->output_type);
     uint32_t token = job->token_first + row_first / group, head = row_first % group;
     for (uint32_t i = 0; i < t->count; i++) {
         const size_t at = (size_t)(kv_head * group + head) * dim;
         t->rows[i] = (struct attention_row){.query = job->query + token * job->query_stride + at,
-                                            .output = job->output + token * job->output_stride + at,
+                                            .output = (char *)job->output +
+                                                      (token * job->output_stride + at) * value_bytes,
                                             .end = job->position_first + token + 1};
         head = head + 1 < group ? head + 1 : 0;
         token += head == 0;
@@ -383,17 +385,23 @@ static ALWAYS_INLINE void blend(const struct attention_tiles *t, uint32_t first,
     }
 }
 
-static ALWAYS_INLINE void end_rows(const struct attention_tiles *t, const uint32_t dim)
+static ALWAYS_INLINE void end_rows(const struct attention_tiles *t, const enum value_type type,
+                                   const uint32_t dim)
 {
     _Alignas(CACHE_LINE) float factors[TILE_ROWS];
     _mm512_store_ps(factors, _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_load_ps(t->totals)));
     for (uint32_t row = 0; row < t->count; row++) {
         const float *sums = t->outputs + (size_t)row * value_tiles(dim) * TILE_ROWS;
-        float *output = t->rows[row].output;
+        char *output = t->rows[row].output;
         const __m512 factor = _mm512_set1_ps(factors[row]);
-        for (uint32_t d = 0; d < dim; d += TILE_ROWS)
-            _mm512_mask_storeu_ps(output + d, mask_of(dim - d),
-                                  _mm512_mul_ps(_mm512_load_ps(sums + d), factor));
+        for (uint32_t d = 0; d < dim; d += TILE_ROWS) {
+            const __m512 value = _mm512_mul_ps(_mm512_load_ps(sums + d), factor);
+            if (type == VALUES_F32)
+                _mm512_mask_storeu_ps((float *)(void *)output + d, mask_of(dim - d), value);
+            else
+                _mm256_mask_storeu_epi16((uint16_t *)(void *)output + d, mask_of(dim - d),
+                                         (__m256i)_mm512_cvtneps_pbh(value));
+        }
     }
 }
 
@@ -426,7 +434,7 @@ static ALWAYS_INLINE void attend_rows(const struct attention_job *job, struct at
             weigh(job, t, values_at, page, 1, narrow, dim);
         blend(t, first, narrow, dim);
     }
-    end_rows(t, dim);
+    end_rows(t, job->output_type, dim);
 }
 
 /* A function for the heads that most models have, and one for all others; of many rows, and of few. */

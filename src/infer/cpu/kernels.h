@@ -38,6 +38,10 @@ struct packed_rows {
 };
 
 enum value_type { VALUES_UNKNOWN, VALUES_F32, VALUES_BF16 };
+static inline size_t value_type_bytes(enum value_type type)
+{
+    return type == VALUES_BF16 ? sizeof(uint16_t) : sizeof(float);
+}
 
 /* Rounds rows [token_first, token_end) of plain input into packed rows; disjoint parts may run at once. What
  * is missing to a whole tile of tokens after token_end must be left to whoever prepares those tokens. */
@@ -94,7 +98,8 @@ struct attention_job {
     uint32_t heads, kv_heads, head_dim;
     const void *const *pages; /* page p's area of this layer holds positions p * KV_PAGE_TOKENS ...; the new
                                  tokens' K and V are already there */
-    float *output;            /* (tokens, heads * head_dim) */
+    void *output;             /* (tokens, heads * head_dim) of output_type; BF16: rounded as rows are */
+    enum value_type output_type;
     size_t output_stride;
     uint32_t token_first, token_end; /* this call's part */
     uint32_t kv_head_first, kv_head_end;

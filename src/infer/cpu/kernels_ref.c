@@ -125,7 +125,7 @@ static size_t attention_scratch_bytes(uint32_t head_dim, uint32_t heads_per_kv_h
 
 /* One query row over positions 0 .. position; sums is scratch of head_dim floats. */
 static void attend_row(const struct attention_job *job, uint32_t kv_head, uint32_t position,
-                       const float *query, float *sums, float *output)
+                       const float *query, float *sums, size_t output_at)
 {
     const uint32_t dim = job->head_dim;
     const float scale = 1.0f / sqrtf((float)dim);
@@ -159,7 +159,10 @@ static void attend_row(const struct attention_job *job, uint32_t kv_head, uint32
         }
     }
     for (uint32_t d = 0; d < dim; d++)
-        output[d] = sums[d] / total;
+        if (job->output_type == VALUES_F32)
+            ((float *)job->output)[output_at + d] = sums[d] / total;
+        else
+            ((uint16_t *)job->output)[output_at + d] = tile_bf16_of(sums[d] / total);
 }
 
 static void attention(const struct attention_job *job)
@@ -169,7 +172,7 @@ static void attention(const struct attention_job *job)
         for (uint32_t h = job->kv_head_first * group; h < job->kv_head_end * group; h++) {
             size_t column = (size_t)h * job->head_dim;
             attend_row(job, h / group, job->position_first + t, job->query + t * job->query_stride + column,
-                       job->scratch, job->output + t * job->output_stride + column);
+                       job->scratch, t * job->output_stride + column);
         }
     }
 }

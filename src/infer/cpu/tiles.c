@@ -56,17 +56,6 @@ uint32_t packed_rows_part_columns(uint32_t columns)
     return int8_group_columns(columns);
 }
 
-static uint16_t to_bf16(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if ((bits & 0x7f800000u) == 0) /* subnormal numbers count as 0, as in the instructions that tiles have */
-        return (uint16_t)(bits >> 16 & 0x8000u);
-    if ((bits & 0x7fffffffu) > 0x7f800000u) /* NaN stays NaN */
-        return (uint16_t)(bits >> 16 | 0x40u);
-    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
-}
-
 static float input_value(const struct prepare_job *job, uint32_t token, uint32_t column)
 {
     const size_t at = (token - job->input_first) * job->input_stride + (column - job->column_first);
@@ -107,7 +96,7 @@ void tiles_prepare(const struct prepare_job *job)
         }
         for (uint32_t k = job->column_first; k < job->column_end; k++) {
             uint16_t *step = (uint16_t *)(void *)tile_row(job->rows, steps, token, k / step_columns);
-            step[k % step_columns] = to_bf16(input_value(job, token, k));
+            step[k % step_columns] = tile_bf16_of(input_value(job, token, k));
         }
     }
 }
@@ -138,7 +127,7 @@ static void round_row(const struct tensor *tensor, uint32_t row, enum product pr
         scratch->values[k] = 0.0f;
     if (product == PRODUCT_BF16) {
         for (uint32_t k = 0; k < columns; k++)
-            ((uint16_t *)(void *)scratch->bytes)[k] = to_bf16(values[k]);
+            ((uint16_t *)(void *)scratch->bytes)[k] = tile_bf16_of(values[k]);
         return;
     }
     if (product == PRODUCT_INT8)
@@ -282,7 +271,7 @@ static float product_int8(const struct matmul_job *job, uint32_t panel, uint32_t
     float sum = 0.0f;
     for (uint32_t first = 0, group = 0; first < weights->columns; first += group_columns, group++) {
         if (group > 0)
-            sum = packing_bf16_to_f32(to_bf16(sum));
+            sum = packing_bf16_to_f32(tile_bf16_of(sum));
         const uint32_t end =
             weights->columns - first < group_columns ? weights->columns : first + group_columns;
         int32_t dot = 0;
@@ -329,7 +318,7 @@ void tiles_matmul(const struct matmul_job *job)
                 if (weights->gated) {
                     const float up = product(job, panel, lane + TILE_LANES, token);
                     ((uint16_t *)job->output)[at - job->output_first] =
-                        to_bf16(value / (1.0f + expf(-value)) * up);
+                        tile_bf16_of(value / (1.0f + expf(-value)) * up);
                     continue;
                 }
                 if (job->bias != NULL)

@@ -149,6 +149,18 @@ static inline struct int8_scale int8_scale_of(int32_t largest_bits)
     return (struct int8_scale){.factor = 127.0f / largest, .scale = largest / 127.0f, .finite = true};
 }
 
+/* Rounded to nearest, ties to even; subnormal numbers become 0, NaN stays NaN. */
+static inline uint16_t tile_bf16_of(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x7f800000u) == 0) /* subnormal numbers count as 0, as in the instructions that tiles have */
+        return (uint16_t)(bits >> 16 & 0x8000u);
+    if ((bits & 0x7fffffffu) > 0x7f800000u) /* NaN stays NaN */
+        return (uint16_t)(bits >> 16 | 0x40u);
+    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
 /* value * factor to the nearest whole number, ties to even, rounded once: what fma(value, factor,
  * NEAREST_WHOLE) has in its lowest bits. */
 static inline int8_t int8_nearest(float value, float factor)

@@ -20,11 +20,6 @@ size_t forward_stride(size_t width, size_t value_bytes)
     return ((width * value_bytes + CACHE_LINE - 1) / CACHE_LINE | 1) * CACHE_LINE / value_bytes;
 }
 
-static size_t activated_bytes(const struct forward *f)
-{
-    return f->model->product == PRODUCT_F32 ? sizeof(float) : sizeof(uint16_t);
-}
-
 static size_t activated_columns(const struct forward *f)
 {
     const uint32_t columns = f->model->config.feed_forward, part = packed_rows_part_columns(columns);
@@ -36,13 +31,13 @@ static size_t activated_columns(const struct forward *f)
 static size_t place_buffers(struct forward *f, char *memory)
 {
     const struct model_config *config = &f->model->config;
-    const size_t tokens = f->tokens_max;
+    const size_t tokens = f->tokens_max, rounded_bytes = value_type_bytes(f->rounded_type);
     size_t at = 0;
     f->hidden = take(memory, &at, tokens * f->hidden_stride, sizeof(float));
     f->normed = take(memory, &at, tokens * f->hidden_stride, sizeof(float));
     f->qkv = take(memory, &at, tokens * f->qkv_stride, sizeof(float));
-    f->attended = take(memory, &at, tokens * f->attended_stride, sizeof(float));
-    f->activated = take(memory, &at, tokens * f->activated_stride, activated_bytes(f));
+    f->attended = take(memory, &at, tokens * f->attended_stride, rounded_bytes);
+    f->activated = take(memory, &at, tokens * f->activated_stride, rounded_bytes);
     if (f->has_head) {
         f->logits = take(memory, &at, (size_t)FORWARD_LOGIT_ROWS * config->vocabulary, sizeof(float));
         f->parts = take(memory, &at, (size_t)f->threads * FORWARD_BEST_ROWS, f->parts_stride * sizeof(float));
@@ -116,8 +111,9 @@ dobby_code forward_new(const struct model *model, struct thread_pool *pool, cons
     f->qkv_width = f->q_width + 2 * f->kv_width;
     f->hidden_stride = forward_stride(config->hidden, sizeof(float));
     f->qkv_stride = forward_stride(f->qkv_width, sizeof(float));
-    f->attended_stride = forward_stride(f->q_width, sizeof(float));
-    f->activated_stride = forward_stride(activated_columns(f), activated_bytes(f));
+    f->rounded_type = model->product == PRODUCT_F32 ? VALUES_F32 : VALUES_BF16;
+    f->attended_stride = forward_stride(f->q_width, value_type_bytes(f->rounded_type));
+    f->activated_stride = forward_stride(activated_columns(f), value_type_bytes(f->rounded_type));
     f->parts_stride = forward_stride(BEST_PART_OUTPUTS, sizeof(float));
     f->tasks_max = ((size_t)limits->runs_max + tokens_max / FORWARD_BLOCK_TOKENS) * config->kv_heads;
     f->scratch_bytes = scratch_bytes_needed(model);
@@ -198,7 +194,8 @@ static void lay_out(struct forward *f, const struct forward_run *runs, size_t co
  * matters. A row never moves up, so none is overwritten before it moved. */
 static void keep_outputs(struct forward *f, const struct forward_run *runs, size_t count)
 {
-    const size_t hidden = f->hidden_stride, attended = f->attended_stride;
+    const size_t value_bytes = value_type_bytes(f->rounded_type);
+    const size_t hidden = f->hidden_stride, attended_bytes = f->attended_stride * value_bytes;
     size_t row_end = 0, output = 0;
     for (size_t i = 0; i < count; i++) {
         row_end += runs[i].token_count;
@@ -207,7 +204,8 @@ static void keep_outputs(struct forward *f, const struct forward_run *runs, size
                 continue;
             memcpy(f->hidden + output * hidden, f->hidden + row * hidden,
                    f->model->config.hidden * sizeof(float));
-            memcpy(f->attended + output * attended, f->attended + row * attended, f->q_width * sizeof(float));
+            memcpy((char *)f->attended + output * attended_bytes, (char *)f->attended + row * attended_bytes,
+                   f->q_width * value_bytes);
         }
     }
 }
@@ -237,7 +235,7 @@ static void transform(struct forward *f, const struct model_layer *layer, uint32
                                                   .weights = &layer->attention_output,
                                                   .input = f->attended,
                                                   .input_stride = f->attended_stride,
-                                                  .input_type = VALUES_F32,
+                                                  .input_type = f->rounded_type,
                                                   .tokens = rows,
                                                   .accumulate = true,
                                                   .output = f->hidden,

@@ -331,8 +331,7 @@ void forward_feed(struct forward *f, const struct model_layer *layer, uint32_t r
                                          .weights = &layer->down,
                                          .input = f->activated,
                                          .input_stride = f->activated_stride,
-                                         .input_type =
-                                             f->model->product == PRODUCT_F32 ? VALUES_F32 : VALUES_BF16,
+                                         .input_type = f->rounded_type,
                                          .tokens = rows,
                                          .accumulate = true,
                                          .output = f->hidden,
@@ -372,7 +371,9 @@ static void attention_task(void *context, size_t index, uint32_t thread)
         .kv_heads = config->kv_heads,
         .head_dim = config->head_dim,
         .pages = task->sequence->areas + pages,
-        .output = f->attended + (size_t)task->row_first * f->attended_stride,
+        .output =
+            (char *)f->attended + task->row_first * f->attended_stride * value_type_bytes(f->rounded_type),
+        .output_type = f->rounded_type,
         .output_stride = f->attended_stride,
         .token_first = token_first,
         .token_end = task->token_end,

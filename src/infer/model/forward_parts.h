@@ -34,6 +34,9 @@ struct forward {
     struct forward **shares;    /* (threads); owned; NULL: there are none */
     uint32_t threads, tokens_max, runs_max;
     uint32_t q_width, kv_width, qkv_width; /* floats of a row: Q, K or V, and Q, K, V stacked */
+    /* Of attended and activated, inputs of a product and nothing else: F32 where that is exact, else BF16,
+     * which they would be rounded to at the least. */
+    enum value_type rounded_type;
     /* Values from row to row: forward_stride. */
     size_t hidden_stride, qkv_stride, attended_stride, activated_stride, parts_stride;
 
@@ -44,10 +47,10 @@ struct forward {
     size_t task_count;
 
     char *memory; /* owned: what the pointers below point into, and rows and tasks; rows are a stride apart */
-    float *hidden;   /* (tokens_max, hidden): the residual stream */
-    float *normed;   /* (tokens_max, hidden) */
-    float *qkv;      /* (tokens_max, qkv_width) */
-    float *attended; /* (tokens_max, q_width) */
+    float *hidden;  /* (tokens_max, hidden): the residual stream */
+    float *normed;  /* (tokens_max, hidden) */
+    float *qkv;     /* (tokens_max, qkv_width) */
+    void *attended; /* (tokens_max, q_width) of rounded_type */
     /* silu(gate) * up: (tokens_max, feed_forward), F32 for PRODUCT_F32, else BF16; of one thread's rounded
      * products only a part of the columns at once, which stays in L2 until it is prepared. */
     void *activated;

@@ -2,6 +2,7 @@
  * prompt was cut, on how work was divided, or on what lies beyond its position. */
 #include "kernels_helper.h"
 
+#include "infer/cpu/tiles.h"
 #include "unit/test.h"
 
 #include <math.h>
@@ -30,6 +31,7 @@ struct sequence {
     void *areas[PAGES_MAX];
     uint32_t pages;
     size_t stride; /* of query and output */
+    enum value_type output_type;
 };
 
 static const float *at(const struct sequence *s, const float *rows, uint32_t kv_head, uint32_t position)
@@ -49,7 +51,10 @@ static void write_positions(const struct sequence *s)
 
 static struct sequence sequence_new(const struct kernels *set, struct shape shape, uint64_t seed)
 {
-    struct sequence s = {.shape = shape, .set = set, .stride = (size_t)shape.heads * shape.head_dim + 3};
+    struct sequence s = {.shape = shape,
+                         .set = set,
+                         .stride = (size_t)shape.heads * shape.head_dim + 3,
+                         .output_type = VALUES_F32};
     const struct kv_layout layout = {.kv_heads = shape.kv_heads, .head_dim = shape.head_dim};
     const size_t width = (size_t)shape.kv_heads * shape.head_dim;
     s.pages = (shape.positions + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS;
@@ -79,7 +84,7 @@ static void sequence_free(struct sequence *s)
 }
 
 /* Tokens first .. end of the sequence as one batch, divided into calls of `step` tokens by one KV head. */
-static void attend(const struct sequence *s, uint32_t first, uint32_t end, uint32_t step, float *output)
+static void attend(const struct sequence *s, uint32_t first, uint32_t end, uint32_t step, void *output)
 {
     uint32_t group = s->shape.heads / s->shape.kv_heads;
     size_t scratch_bytes = s->set->attention_scratch_bytes(s->shape.head_dim, group);
@@ -95,7 +100,9 @@ static void attend(const struct sequence *s, uint32_t first, uint32_t end, uint3
                                         .kv_heads = s->shape.kv_heads,
                                         .head_dim = s->shape.head_dim,
                                         .pages = (const void *const *)s->areas,
-                                        .output = output + first * s->stride,
+                                        .output = (char *)output +
+                                                  first * s->stride * value_type_bytes(s->output_type),
+                                        .output_type = s->output_type,
                                         .output_stride = s->stride,
                                         .token_first = token,
                                         .token_end = token + step < end - first ? token + step : end - first,
@@ -281,6 +288,37 @@ static void test_cutting_changes_no_bit(void **state)
     }
 }
 
+/* BF16 outputs are the F32 ones, rounded, and nothing beyond a row is written. */
+static void check_bf16_output(struct sequence *s)
+{
+    const size_t width = (size_t)s->shape.heads * s->shape.head_dim, count = s->stride * s->shape.positions;
+    float *want = new_output(s);
+    uint16_t *got = malloc(count * sizeof *got);
+    assert_non_null(got);
+    memset(got, 0x5a, count * sizeof *got);
+    attend(s, 0, s->shape.positions, s->shape.positions, want);
+    s->output_type = VALUES_BF16;
+    attend(s, 0, s->shape.positions, 7, got);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(got[i], i % s->stride < width ? tile_bf16_of(want[i]) : 0x5a5a);
+    free(want);
+    free(got);
+}
+
+static void test_bf16_output_is_rounded(void **state)
+{
+    (void)state;
+    const struct kernels *sets[SETS_MAX];
+    size_t set_count = kernels_available(sets, SETS_MAX);
+    for (size_t i = 0; i < COUNT_OF(shapes); i++) {
+        for (size_t k = 0; k < set_count; k++) {
+            struct sequence s = sequence_new(sets[k], shapes[i], 600 + i);
+            check_bf16_output(&s);
+            sequence_free(&s);
+        }
+    }
+}
+
 /* Fills the slots from `first` on with what an earlier sequence might have left: any finite values. */
 static void overwrite_slots(const struct sequence *s, uint32_t first, uint64_t seed)
 {
@@ -322,7 +360,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_agrees_with_plain_arithmetic), cmocka_unit_test(test_one_position_weighs_one),
         cmocka_unit_test(test_factors_keep_precision),       cmocka_unit_test(test_cutting_changes_no_bit),
-        cmocka_unit_test(test_later_positions_are_not_seen),
+        cmocka_unit_test(test_later_positions_are_not_seen), cmocka_unit_test(test_bf16_output_is_rounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

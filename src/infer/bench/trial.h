@@ -19,6 +19,7 @@ struct matmul_shape {
     bool bias, adds; /* its epilogue: a bias; adding to the residual */
     bool bf16_input; /* its input is what a gated product wrote */
     bool best;       /* greedy choice: the best of each row's outputs */
+    bool prepared;   /* the product alone, of rows that are rounded already */
     bool every_type; /* worth measuring with weights of each type */
 };
 

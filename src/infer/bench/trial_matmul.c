@@ -35,6 +35,7 @@ struct matmul_trial {
     struct matmul_job matmul;
     uint32_t tokens_per_task, panels_per_task;
     uint32_t input_columns; /* that are there at once */
+    bool prepared;          /* the rows need not be prepared again */
 };
 
 static void prepare_task(void *context, size_t index, uint32_t thread)
@@ -75,15 +76,20 @@ static void best_task(void *context, size_t index, uint32_t thread)
     kernels_matmul_best_part(trial->kernels, &job, (uint32_t)index, trial->best + index * job.tokens);
 }
 
+static void prepare_rows(struct matmul_trial *trial)
+{
+    thread_pool_run(trial->pool, (trial->matmul.tokens + trial->tokens_per_task - 1) / trial->tokens_per_task,
+                    prepare_task, trial);
+}
+
 static void run(struct trial *handle)
 {
     struct matmul_trial *trial = (struct matmul_trial *)handle;
-    const uint32_t tokens = trial->matmul.tokens, panels = trial->packed.panel_count;
+    const uint32_t panels = trial->packed.panel_count;
     trial->matmul.weights =
         trial->copy_count > 0 ? &trial->copies[trial->next++ % trial->copy_count] : &trial->packed;
-    if (trial->packed.product != PRODUCT_F32)
-        thread_pool_run(trial->pool, (tokens + trial->tokens_per_task - 1) / trial->tokens_per_task,
-                        prepare_task, trial);
+    if (trial->packed.product != PRODUCT_F32 && !trial->prepared)
+        prepare_rows(trial);
     if (trial->best != NULL)
         thread_pool_run(trial->pool, kernels_best_parts(&trial->packed), best_task, trial);
     else
@@ -243,6 +249,9 @@ dobby_code trial_open_matmul(struct bench_ceilings *ceilings, const struct kerne
                                         .output_stride = shape->best    ? PART_STRIDE
                                                          : shape->gated ? shape->rows / 2
                                                                         : shape->rows};
+    trial->prepared = shape->prepared;
+    if (trial->prepared)
+        prepare_rows(trial);
     describe(trial, type, shape);
     *out = &trial->trial;
     trial = NULL;

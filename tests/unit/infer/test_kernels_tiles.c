@@ -372,6 +372,34 @@ static void test_many_long_rows(void **state)
     check_shape((struct shape){700, 40, 608, TENSOR_Q8_0}, variants[0], PRODUCT_BF16, 79);
 }
 
+/* More panels than sets take at once of such rows: the same bits as by parts. */
+static void test_many_panels_of_long_rows(void **state)
+{
+    (void)state;
+    enum { PANELS_PER_CALL = 7 };
+    const struct kernels *sets[SETS_MAX];
+    const size_t set_count = all_sets(sets);
+    uint64_t seed = 80;
+    for (enum product product = PRODUCT_BF16; product < PRODUCT_COUNT; product++) {
+        struct fixture f =
+            fixture_new(&seed, (struct shape){512, 960, 2624, TENSOR_Q8_0}, variants[2], product);
+        for (size_t s = 1; s < set_count; s++) { /* the reference takes a hundred times as long */
+            struct packed_matrix weights = pack(sets[s], &f);
+            struct packed_rows rows = prepare(sets[s]->prepare, &f, 0, f.tokens);
+            float *whole = multiply(sets[s], sets[s]->matmul, &f, &weights, &rows, f.tokens, 0);
+            float *parts = multiply(sets[s], sets[s]->matmul, &f, &weights, &rows, f.tokens, PANELS_PER_CALL);
+            for (uint32_t t = 0; t < f.tokens; t++)
+                assert_same_bits(sets[s]->name, parts + t * f.output_stride, whole + t * f.output_stride,
+                                 f.shape.rows);
+            free(whole);
+            free(parts);
+            packed_rows_release(&rows);
+            packed_matrix_release(&weights);
+        }
+        fixture_free(&f);
+    }
+}
+
 /* Enough work for what sets do only where it is worth its beginning; in parts of one panel it is not. */
 static void test_every_ending(void **state)
 {
@@ -508,6 +536,7 @@ int main(void)
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_every_token_count),
         cmocka_unit_test(test_many_long_rows),
+        cmocka_unit_test(test_many_panels_of_long_rows),
         cmocka_unit_test(test_every_ending),
         cmocka_unit_test(test_neighbours_change_no_bit),
         cmocka_unit_test(test_what_is_no_number_shows),

@@ -89,9 +89,8 @@ static void plan_product(struct bench *bench, const struct kernels *kernels, enu
                                                   TENSOR_F32};
     for (size_t i = 0; i < MATMUL_SHAPES; i++) {
         struct plan_row row = {.kernels = kernels, .matmul = &matmul_shapes[i], .product = product};
-        if (product == PRODUCT_F32 &&
-            row.matmul->prepared) /* its rows are plain: there is nothing to prepare */
-            continue;
+        if (row.matmul->prepared && product == PRODUCT_F32)
+            continue; /* its rows are plain: there is nothing to prepare */
         const size_t count = product == PRODUCT_F32 && row.matmul->every_type ? TYPES : 1;
         for (size_t j = 0; j < count; j++) {
             row.type = types[j];

@@ -18,7 +18,8 @@ struct attention_trial {
     uint32_t page_count, block_count; /* of a sequence: pages, and blocks of new tokens */
     const void **pages;               /* (copies, sequences, page_count) */
     uint32_t copy_count, next, copy;  /* copy: of this run */
-    float *query, *output;            /* (sequences * tokens, heads * head_dim) */
+    float *query;                     /* (sequences * tokens, heads * head_dim) */
+    uint16_t *output;                 /* likewise, in BF16 */
     uint8_t *scratch;                 /* (threads, scratch_bytes) */
     size_t scratch_bytes;
 };
@@ -43,7 +44,7 @@ static void attention_task(void *context, size_t index, uint32_t thread)
         .head_dim = shape->head_dim,
         .pages = trial->pages + (trial->copy * (size_t)shape->sequences + sequence) * trial->page_count,
         .output = trial->output + row,
-        .output_type = VALUES_BF16, /* as the forward pass has it */
+        .output_type = VALUES_BF16, /* as for rounded products */
         .output_stride = width,
         .token_first = block * BLOCK_TOKENS,
         .token_end = end < shape->tokens ? end : shape->tokens,
@@ -147,7 +148,7 @@ dobby_code trial_open_attention(struct bench_ceilings *ceilings, const struct ke
     const size_t scratch = kernels->attention_scratch_bytes(shape->head_dim, shape->heads / shape->kv_heads);
     trial->scratch_bytes = (scratch + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     trial->query = trial_allocate(values, sizeof(float));
-    trial->output = trial_allocate(values, sizeof(float));
+    trial->output = trial_allocate(values, sizeof *trial->output);
     trial->scratch = trial_allocate(thread_pool_threads(trial->pool), trial->scratch_bytes);
     dobby_code code;
     if (trial->query == NULL || trial->output == NULL || trial->scratch == NULL)

@@ -14,6 +14,7 @@
 #include "infer/cpu/amx_round.inc"
 #include "infer/cpu/matmul_amx.h"
 
+#include <assert.h>
 #include <math.h>
 
 enum {
@@ -453,6 +454,7 @@ ATTEND(attend_narrow_any, true, job->head_dim)
 
 void amx_attention(const struct attention_job *job)
 {
+    assert(job->output_type != VALUES_UNKNOWN);
     struct attention_tiles t; /* not cleared: that would take a tenth of a decoding token's time */
     const size_t outputs = (size_t)value_tiles(job->head_dim) * TILE_VALUES;
     t.weights = job->scratch;

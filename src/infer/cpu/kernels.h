@@ -38,6 +38,7 @@ struct packed_rows {
 };
 
 enum value_type { VALUES_UNKNOWN, VALUES_F32, VALUES_BF16 };
+
 static inline size_t value_type_bytes(enum value_type type)
 {
     return type == VALUES_BF16 ? sizeof(uint16_t) : sizeof(float);

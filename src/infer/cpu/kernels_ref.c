@@ -4,6 +4,7 @@
 #include "infer/cpu/packing.h"
 #include "infer/cpu/tiles.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -167,6 +168,7 @@ static void attend_row(const struct attention_job *job, uint32_t kv_head, uint32
 
 static void attention(const struct attention_job *job)
 {
+    assert(job->output_type != VALUES_UNKNOWN);
     uint32_t group = job->heads / job->kv_heads;
     for (uint32_t t = job->token_first; t < job->token_end; t++) {
         for (uint32_t h = job->kv_head_first * group; h < job->kv_head_end * group; h++) {

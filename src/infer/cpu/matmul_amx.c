@@ -19,12 +19,14 @@
 
 enum {
     BLOCK_TOKENS_MAX = 1024, /* at once, of rows that fit in L2 */
-    PART_TOKENS = 512,   /* likewise, where sums wait from slice to slice: in 64 KB. Half of them would wait
-                            in L1, but take the weights from beyond L2 twice, which costs more */
-    SLICED_TOKENS = 512, /* at once, of rows that do not: a group's slice is 256 to 352 KB, */
-    WAITING_BYTES =
-        896 << 10,        /* and this holds the sums of as many panels as are taken at once: 28, BF16 14 */
-    SLICE_STEPS_MAX = 14, /* of BF16: 28 KB of a panel */
+    /* Likewise, where sums wait from slice to slice, in 64 KB (INT8: 32). Half of them would wait in L1, but
+     * take the weights from beyond L2 twice, which costs more. */
+    PART_TOKENS = 512,
+    /* At once, of rows that do not: a group's slice of them is 256 to 352 KB. Beside it wait the sums of as
+     * many panels as are taken at once: with so many tokens 28, BF16 14. */
+    SLICED_TOKENS = 512,
+    WAITING_BYTES = 896 << 10,
+    SLICE_STEPS_MAX = 14,                    /* of BF16: 28 KB of a panel */
     BLOCK_BYTES_MAX = (1 << 20) + (1 << 18), /* of rows: of a 2 MB L2 */
     STREAM_BYTES_MIN = 8 << 20,              /* an output of this size is written past the caches */
     PROBE_STEPS = 4,
@@ -226,7 +228,7 @@ static void multiply_place(struct product_state *state, const struct place *plac
         block.into_bytes = these.output_bytes;
         if (!these.last || state->best || state->past_caches) {
             block.into = these.last ? (const void *)block.fresh : waiting;
-            block.into_bytes = (size_t)(these.last ? BLOCK_STRIDE : BLOCK_STRIDE / 2);
+            block.into_bytes = these.last ? BLOCK_STRIDE : waiting_bytes / TILE_TOKENS;
         }
         multiply_block(&block, &state->pending, state->sums, state->wide);
         state->pending = (struct pending){.tokens = 0};

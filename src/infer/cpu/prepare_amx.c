@@ -19,7 +19,7 @@ static ALWAYS_INLINE __m512 load_input(const struct prepare_job *job, uint32_t t
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16));
 }
 
-/* BF16 as it would be rounded to: subnormal numbers become 0. */
+/* BF16 as it would be rounded to: subnormal numbers become 0; NaN stays as it is. */
 static ALWAYS_INLINE __m512i without_subnormals(__m512i values)
 {
     const __mmask32 normal = _mm512_test_epi16_mask(values, _mm512_set1_epi16(0x7f80));

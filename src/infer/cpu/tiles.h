@@ -12,7 +12,7 @@
  *   A row's group of columns has scale = largest |x| / 127 and q = x * (127 / largest), rounded once, ties
  * to even; a group of zeros has scale 0. A weight row has scale = largest |w| / 127 likewise, over all its
  * columns. An output is sum over groups of fma(scale, (float)(int32 sum of q * w), sum so far), from 0, where
- * the sum so far waits as BF16: with the groups' own rounding that is lost in the noise, and it halves what
+ * the sum so far waits as BF16: that loses less than the groups' own rounding, and halves what
  * goes to L2 and back; then * the weight row's scale; then + bias; then added to the residual. BF16: rows and
  * weights rounded to nearest even, subnormal numbers to 0; sums in F32, whose order is the set's own (tiles
  * sum pairs).

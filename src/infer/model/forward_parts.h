@@ -35,7 +35,7 @@ struct forward {
     uint32_t threads, tokens_max, runs_max;
     uint32_t q_width, kv_width, qkv_width; /* floats of a row: Q, K or V, and Q, K, V stacked */
     /* Of attended and activated, inputs of a product and nothing else: F32 where that is exact, else BF16,
-     * which they would be rounded to at the least. */
+     * the least that they will be rounded by. */
     enum value_type rounded_type;
     /* Values from row to row: forward_stride. */
     size_t hidden_stride, qkv_stride, attended_stride, activated_stride, parts_stride;

@@ -1,5 +1,7 @@
 #include "kernels_helper.h"
 
+#include "infer/cpu/tiles_vector.h"
+#include "os/cpu.h"
 #include "unit/test.h"
 
 #include <math.h>
@@ -84,6 +86,16 @@ void *aligned_bytes(size_t bytes)
     void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64 + 64);
     assert_non_null(memory);
     return memory;
+}
+
+uint8_t row_shift_of(const struct kernels *set, enum product product)
+{
+#if defined(__x86_64__)
+    if (product != PRODUCT_BF16 && strcmp(set->name, "avx512") == 0 && cpu_features()->avx512_vnni)
+        return VNNI_ROW_SHIFT;
+#endif
+    (void)set, (void)product;
+    return 0;
 }
 
 void poison(float *values, size_t count)

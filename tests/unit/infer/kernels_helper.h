@@ -12,6 +12,8 @@ float *random_floats(uint64_t *state, size_t count);
 /* A tensor of random weights of every magnitude its type is used with; the caller frees data. */
 struct tensor random_tensor(uint64_t *state, enum tensor_type type, uint32_t rows, uint32_t columns);
 void *aligned_bytes(size_t bytes);
+/* How the bytes of a set's prepared rows differ (by XOR) from those of the reference. */
+uint8_t row_shift_of(const struct kernels *set, enum product product);
 
 /* Fills with NaN, so that an element that is not written, or is read, shows. */
 void poison(float *values, size_t count);

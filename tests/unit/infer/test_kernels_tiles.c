@@ -188,17 +188,6 @@ static struct packed_rows prepare(void (*function)(const struct prepare_job *), 
     return rows;
 }
 
-/* How a set's INT8 rows differ from those of the reference. */
-static uint8_t row_shift_of(const struct kernels *set, const struct fixture *f)
-{
-#if defined(__x86_64__)
-    if (f->product != PRODUCT_BF16 && strcmp(set->name, "avx512") == 0 && cpu_features()->avx512_vnni)
-        return VNNI_ROW_SHIFT;
-#endif
-    (void)set, (void)f;
-    return 0;
-}
-
 static void check_prepared(const char *what, const struct fixture *f, const struct packed_rows *got,
                            const struct packed_rows *want, uint8_t row_shift)
 {
@@ -311,7 +300,7 @@ static void check_set(const struct kernels *set, const struct fixture *f, const 
     if (memcmp(own.panels, weights->panels, own.panel_bytes * own.panel_count) != 0)
         fail_msg("%s: weights were packed otherwise", what);
     struct packed_rows prepared = prepare(set->prepare, f, 0, f->tokens);
-    check_prepared(what, f, &prepared, rows, row_shift_of(set, f));
+    check_prepared(what, f, &prepared, rows, row_shift_of(set, f->product));
     float *whole = multiply(set, set->matmul, f, &own, &prepared, f->tokens, 0);
     check_products(what, set, f, whole, want);
     for (uint32_t panels = 1; panels <= 2; panels++) {

@@ -1,4 +1,4 @@
-/* What the files that use AMX share: tile sizes and masks. */
+/* What the files that use AMX share: tile sizes, masks, BF16. */
 #ifndef INFER_CPU_AMX_INLINE_H
 #define INFER_CPU_AMX_INLINE_H
 
@@ -15,5 +15,14 @@ static ALWAYS_INLINE __mmask16 mask_of(uint32_t left)
 {
     return (__mmask16)(left >= TILE_ROWS ? 0xffffu : (1u << left) - 1);
 }
+
+#if defined(__AVX512F__) /* as all are compiled that include this, but not whoever checks the header alone   \
+                          */
+/* 16 values of BF16 as F32. */
+static ALWAYS_INLINE __m512 widened(__m256i bf16)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bf16), 16));
+}
+#endif
 
 #endif

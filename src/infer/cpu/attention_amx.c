@@ -160,10 +160,9 @@ static ALWAYS_INLINE void score(const struct attention_job *job, const struct at
     }
 }
 
-static ALWAYS_INLINE __m512 widened(const uint16_t *bf16)
+static ALWAYS_INLINE __m512 load_scales(const uint16_t *scales)
 {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(
-        _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)bf16)), 16));
+    return widened(_mm256_loadu_si256((const __m256i *)(const void *)scales));
 }
 
 static ALWAYS_INLINE void read_scales(const struct attention_job *job, struct attention_tiles *t,
@@ -175,8 +174,8 @@ static ALWAYS_INLINE void read_scales(const struct attention_job *job, struct at
                                              scales_at(dim));
         const uint32_t at = page * KV_PAGE_TOKENS;
         for (uint32_t i = 0; i < KV_PAGE_TOKENS; i += TILE_ROWS) {
-            _mm512_store_ps(t->key_scales + at + i, widened(scales + i));
-            _mm512_store_ps(t->value_scales + at + i, widened(scales + KV_PAGE_TOKENS + i));
+            _mm512_store_ps(t->key_scales + at + i, load_scales(scales + i));
+            _mm512_store_ps(t->value_scales + at + i, load_scales(scales + KV_PAGE_TOKENS + i));
         }
     }
 }

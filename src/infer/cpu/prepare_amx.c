@@ -15,8 +15,7 @@ static ALWAYS_INLINE __m512 load_input(const struct prepare_job *job, uint32_t t
     const __mmask16 mask = mask_of(left);
     if (job->input_type == VALUES_F32)
         return _mm512_maskz_loadu_ps(mask, (const float *)job->input + at);
-    const __m256i narrow = _mm256_maskz_loadu_epi16(mask, (const uint16_t *)job->input + at);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16));
+    return widened(_mm256_maskz_loadu_epi16(mask, (const uint16_t *)job->input + at));
 }
 
 /* BF16 as it would be rounded to: subnormal numbers become 0; NaN stays as it is. */

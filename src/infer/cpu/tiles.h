@@ -12,10 +12,10 @@
  *   A row's group of columns has scale = largest |x| / 127 and q = x * (127 / largest), rounded once, ties
  * to even; a group of zeros has scale 0. A weight row has scale = largest |w| / 127 likewise, over all its
  * columns. An output is sum over groups of fma(scale, (float)(int32 sum of q * w), sum so far), from 0, where
- * the sum so far waits as BF16: that loses less than the groups' own rounding, and halves what
- * goes to L2 and back; then * the weight row's scale; then + bias; then added to the residual. BF16: rows and
- * weights rounded to nearest even, subnormal numbers to 0; sums in F32, whose order is the set's own (tiles
- * sum pairs).
+ * the sum so far waits as BF16: that loses less than the groups' own rounding, and halves what goes to L2 and
+ * back; then * the weight row's scale; then + bias; then added to the residual. BF16: rows and weights
+ * rounded to nearest even, subnormal numbers to 0; sums in F32, whose order is the set's own (tiles sum
+ * pairs).
  *
  * INT4 is INT8 but for the way its weights lie in memory: they are unpacked into steps of an INT8 panel just
  * before they are multiplied, some steps at a time, so that what follows is INT8's. panel   [steps][2][8][16
@@ -149,7 +149,7 @@ static inline struct int8_scale int8_scale_of(int32_t largest_bits)
     return (struct int8_scale){.factor = 127.0f / largest, .scale = largest / 127.0f, .finite = true};
 }
 
-/* Rounded to nearest, ties to even; subnormal numbers become 0, NaN stays NaN. */
+/* Rounded to nearest, ties to even. */
 static inline uint16_t tile_bf16_of(float value)
 {
     uint32_t bits;

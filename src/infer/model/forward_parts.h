@@ -51,7 +51,7 @@ struct forward {
     float *normed;  /* (tokens_max, hidden) */
     float *qkv;     /* (tokens_max, qkv_width) */
     void *attended; /* (tokens_max, q_width) of rounded_type */
-    /* silu(gate) * up: (tokens_max, feed_forward), F32 for PRODUCT_F32, else BF16; of one thread's rounded
+    /* silu(gate) * up: (tokens_max, feed_forward) of rounded_type; of one thread's rounded
      * products only a part of the columns at once, which stays in L2 until it is prepared. */
     void *activated;
     struct packed_rows packed;       /* the input of a product that wants it so */
